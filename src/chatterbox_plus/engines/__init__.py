@@ -1,0 +1,1 @@
+"""What turns text into sound and one voice into another. Engines know nothing of requests, files or HTTP."""

@@ -1,0 +1,212 @@
+"""What can be asked for: one frozen object per operation, the only place where a default or a range is written.
+
+The API's bodies and forms, the CLI's flags, job specifications and the page's form are all made from these fields.
+`belongs_to` in a field's extra says whose it is: "model" fields change how a model speaks (None = that model's own
+default) and have no effect with an engine that does not use them; "judge" fields steer the choice between takes.
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from chatterbox_plus.audio.formats import NATIVE_FORMATS
+
+MAX_SEED = 2**32 - 1
+MODELS = ("auto", "builtin", "english", "multilingual", "multilingual-v3", "turbo", "nano")
+
+_MODEL: dict[str, Any] = {"belongs_to": "model"}
+_JUDGE: dict[str, Any] = {"belongs_to": "judge"}
+
+
+def _formats(value: Any) -> Any:
+    """Lower case, without repeats: the order stays, since the first is the one that is streamed."""
+    if isinstance(value, list | tuple):
+        return tuple(dict.fromkeys(v.strip().lower() if isinstance(v, str) else v for v in value))
+    return value
+
+
+def _folder(value: str | None) -> str | None:
+    """A sub-folder of outputs/ in forward slashes; "" and "/" mean its root. Unsafe parts are the store's to refuse."""
+    if value is None:
+        return None
+    parts = [part.strip() for part in value.replace("\\", "/").split("/")]
+    parts = [part for part in parts if part not in ("", ".")]
+    if parts and all(part == ".." for part in parts):
+        raise ValueError("the folder leads out of the outputs")
+    return "/".join(parts)
+
+
+NativeFormat = Literal["wav", "mp3", "flac"]
+Formats = Annotated[tuple[NativeFormat, ...], BeforeValidator(_formats), Field(min_length=1)]
+Folder = Annotated[str | None, AfterValidator(_folder), Field(max_length=255)]
+
+assert set(NATIVE_FORMATS) == {"wav", "mp3", "flac"}
+
+
+class Options(BaseModel):
+    """Base of the three. Unknown fields are ignored, as the original does; numbers are never NaN or infinite."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, str_strip_whitespace=False)
+
+    project: Folder = Field(None, description="Sub-folder of outputs/ for the result; made when missing.")
+    folder: Folder = Field(None, description="Another name for `project`.")
+
+    @model_validator(mode="after")
+    def _one_folder(self) -> Self:
+        if self.project is not None and self.folder is not None and self.project != self.folder:
+            raise ValueError("`project` and `folder` name the same thing and differ: send one")
+        return self
+
+    @property
+    def subfolder(self) -> str:
+        """Where the result goes below outputs/: "" is its root."""
+        return self.project or self.folder or ""
+
+
+class SpeechOptions(Options):
+    """POST /api/v1/tts, `say`, a job: text in, speech out."""
+
+    text: str = Field(min_length=1, description="What to say. The server's limit is in /api/v1/config.")
+    reference_audio_filename: str | None = Field(
+        None, max_length=2048, description="A voice: a file in reference_audio/ (extension optional) or a stock voice's name."
+    )
+    model: str = Field("auto", max_length=200, description=f"Which model speaks: {', '.join(MODELS)}, or one you added.")
+    language: str | None = Field(None, max_length=35, description="Language tag such as en or pt-br; default from the voice.")
+
+    exaggeration: float | None = Field(None, ge=0, le=2, description="How dramatic.", json_schema_extra=_MODEL)
+    temperature: float | None = Field(None, ge=0.1, le=2, description="How varied.", json_schema_extra=_MODEL)
+    cfg_weight: float | None = Field(None, ge=0, le=2, description="How close to the text and voice.", json_schema_extra=_MODEL)
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="0 = a new one each time; the reply says which was used.")
+
+    num_candidates_per_chunk: int = Field(3, ge=1, le=10, description="Takes to choose from.", json_schema_extra=_JUDGE)
+    max_attempts_per_candidate: int = Field(3, ge=1, le=10, description="Tries per take.", json_schema_extra=_JUDGE)
+    bypass_whisper_checking: bool = Field(False, description="Take the first take.", json_schema_extra=_JUDGE)
+    whisper_model_name: Literal["tiny", "base", "small", "medium", "large"] = Field("medium", json_schema_extra=_JUDGE)
+    use_faster_whisper: bool = Field(True, json_schema_extra=_JUDGE)
+    use_longest_transcript_on_fail: bool = Field(True, json_schema_extra=_JUDGE)
+
+    enable_batching: bool = Field(False, description="Say several sentences in one go, up to 400 characters.")
+    smart_batch_short_sentences: bool = Field(True, description="Join short sentences until 100 characters.")
+
+    to_lowercase: bool = Field(True, description="Lower-case the text before it is spoken.")
+    normalize_spacing: bool = Field(True, description="Collapse runs of blanks.")
+    fix_dot_letters: bool = Field(True, description="Say U.S.A. as letters.")
+    remove_reference_numbers: bool = Field(True, description="Leave out [1] and (2) after a sentence.")
+    normalize_numbers: bool = Field(True, description="Read numbers, money, dates, units and abbreviations aloud.")
+    sound_words_field: str = Field("", max_length=20_000, description="Replacement rules, one `from=>to` a line.")
+
+    use_auto_editor: bool = Field(False, description="Shorten silences inside the speech.")
+    keep_original_wav_ae: bool = Field(False, description="Keep the uncut wav beside the cut one.")
+    ae_threshold: float = Field(0.06, ge=0, le=1, description="What counts as silence, as amplitude relative to the peak.")
+    ae_margin: float = Field(0.2, ge=0, le=1, description="Seconds kept on each side of sound.")
+
+    normalize_audio: bool = Field(False, description="Bring the loudness to `normalize_level`.")
+    normalize_method: Literal["ebu", "peak"] = Field("ebu", description="EBU R128 loudness, or the highest peak.")
+    normalize_level: float = Field(-24.0, ge=-70, le=0, description="LUFS for ebu, dBFS for peak.")
+    normalize_tp: float = Field(-2.0, ge=-20, le=0, description="Highest true peak, dBTP.")
+    normalize_lra: float = Field(7.0, ge=1, le=50, description="Widest loudness range, LU.")
+
+    speed_factor: float = Field(1.0, ge=0.5, le=2.0, description="2.0 = half the time at the same pitch.")
+    speed_factor_library: Literal["auto", "audiostretchy", "librosa", "torchaudio"] = "auto"
+    trim: bool = Field(False, description="Cut silence at both ends.")
+    trim_threshold_ms: int = Field(200, ge=50, le=1000, description="Silence shorter than this stays.")
+
+    export_formats: Formats = Field(("wav", "mp3"), description="The first is streamed, the others are linked.")
+    disable_watermark: bool = True
+    timestamps: bool = Field(False, description="Word times in the reply (url mode) and in the sidecar.")
+
+    @field_validator("text")
+    @classmethod
+    def _not_blank(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("text is blank")
+        return text
+
+    @field_validator("text", "sound_words_field")
+    @classmethod
+    def _unicode(cls, text: str) -> str:
+        text.encode("utf-8")  # a lone surrogate is a ValueError here, not a crash later
+        return text
+
+
+class ConversionOptions(Options):
+    """POST /api/v1/vc, `convert`: the same words and timing in another voice."""
+
+    input_audio_source: str | None = Field(None, max_length=2048, description="A file in vc_inputs/; or upload one.")
+    target_voice_source: str = Field(min_length=1, max_length=2048, description="A file in reference_audio/.")
+    model: str = Field("auto", max_length=200, description="Which model converts.")
+    chunk_sec: int = Field(60, ge=1, le=300, description="Long input is worked on in windows of so many seconds.")
+    overlap_sec: float = Field(0.1, ge=0, le=5, description="How far neighbouring windows overlap.")
+    disable_watermark: bool = True
+    export_formats: Formats = ("wav", "mp3")
+
+    @model_validator(mode="after")
+    def _overlap_fits(self) -> Self:
+        if self.overlap_sec >= self.chunk_sec:
+            raise ValueError("overlap_sec must be smaller than chunk_sec")
+        return self
+
+
+SILENCE_TOKEN = re.compile(r"^\((\d+(?:\.\d+)?)(ms|s)\)$")
+MIN_SILENCE_MS, MAX_SILENCE_MS = 50, 10_000
+
+
+class FileSegment(BaseModel):
+    """A stored output to join in, by its path below outputs/."""
+
+    model_config = ConfigDict(frozen=True)
+    type: Literal["server_file"] = "server_file"
+    filename: str
+
+
+class SilenceSegment(BaseModel):
+    """An exact silence."""
+
+    model_config = ConfigDict(frozen=True)
+    type: Literal["silence"] = "silence"
+    duration_ms: int = Field(ge=MIN_SILENCE_MS, le=MAX_SILENCE_MS)
+    notation: str  # as it was asked for: "(1s)"
+
+
+class UploadSegment(BaseModel):
+    """A file sent along with the request, by its place among them."""
+
+    model_config = ConfigDict(frozen=True)
+    type: Literal["upload"] = "upload"
+    index: int = Field(ge=0)
+
+
+Segment = FileSegment | SilenceSegment | UploadSegment
+
+
+class JoinOptions(Options):
+    """POST /api/v1/concat, `join`: files and silences, in order, as one recording."""
+
+    segments: tuple[Segment, ...] = Field(min_length=1)
+    export_formats: Formats = ("wav",)
+    normalize_levels: bool = Field(True, description="Bring every file to the same level.")
+    crossfade_ms: int = Field(0, ge=0, le=5000, description="Blend neighbours that have no pause between them.")
+    pause_duration_ms: int = Field(0, ge=0, le=3000, description="Natural pause between neighbours.")
+    pause_variation_ms: int = Field(200, ge=0, le=500, description="How far a natural pause may differ.")
+    trim: bool = Field(False, description="Cut silence at both ends of every file.")
+    trim_threshold_ms: int = Field(200, ge=50, le=1000, description="Silence shorter than this stays.")
+    output_filename: str | None = Field(None, max_length=200, description="Name of the result, without extension.")
+    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="Makes the natural pauses repeatable.")
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if not any(not isinstance(s, SilenceSegment) for s in self.segments):
+            raise ValueError("at least one audio file is needed")
+        if "pause_variation_ms" in self.model_fields_set and 0 < self.pause_duration_ms <= self.pause_variation_ms:
+            raise ValueError("pause_variation_ms must be smaller than pause_duration_ms")
+        return self
+
+
+def belonging_to(owner: str) -> frozenset[str]:
+    """Names of the speech options that belong to "model" or "judge"."""
+    return frozenset(
+        name
+        for name, info in SpeechOptions.model_fields.items()
+        if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("belongs_to") == owner
+    )
