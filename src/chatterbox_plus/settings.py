@@ -6,14 +6,15 @@ Only `cli` and `api.app` read this; everyone else is handed values. The file is 
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from chatterbox_plus.errors import SettingsError
 
 PREFIX = "CHATTERBOX_"
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 
 class Section(BaseModel):
@@ -23,7 +24,7 @@ class Section(BaseModel):
 class Server(Section):
     host: str = "127.0.0.1"
     port: int = Field(7860, ge=0, le=65535)
-    log_level: Literal["debug", "info", "warning", "error", "critical", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "info"
+    log_level: Annotated[LogLevel, BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)] = "info"
     log_file_path: str | None = None
     log_file_max_size_mb: float = Field(10, gt=0)
     log_file_backup_count: int = Field(5, ge=0)

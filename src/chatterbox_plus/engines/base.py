@@ -94,7 +94,13 @@ class Engine(Protocol):
         """
 
     def convert(
-        self, blocks: Iterator[Samples], rate: int, target: Reference, chunk_s: float, overlap_s: float, cancelled: Cancelled
+        self,
+        blocks: Iterator[Samples],
+        rate: int,
+        target: Reference,
+        chunk_s: float,
+        overlap_s: float,
+        cancelled: Cancelled,
     ) -> Iterator[Samples]:
         """Say a recording again in the target's voice.
 

@@ -69,14 +69,16 @@ class SpeechOptions(Options):
 
     text: str = Field(min_length=1, description="What to say. The server's limit is in /api/v1/config.")
     reference_audio_filename: str | None = Field(
-        None, max_length=2048, description="A voice: a file in reference_audio/ (extension optional) or a stock voice's name."
+        None, max_length=2048, description="A file in reference_audio/ (extension optional) or a stock voice."
     )
-    model: str = Field("auto", max_length=200, description=f"Which model speaks: {', '.join(MODELS)}, or one you added.")
-    language: str | None = Field(None, max_length=35, description="Language tag such as en or pt-br; default from the voice.")
+    model: str = Field("auto", max_length=200, description=f"Which model speaks: {', '.join(MODELS)}, or an added one.")
+    language: str | None = Field(None, max_length=35, description="Such as en or pt-br; default from the voice.")
 
     exaggeration: float | None = Field(None, ge=0, le=2, description="How dramatic.", json_schema_extra=_MODEL)
     temperature: float | None = Field(None, ge=0.1, le=2, description="How varied.", json_schema_extra=_MODEL)
-    cfg_weight: float | None = Field(None, ge=0, le=2, description="How close to the text and voice.", json_schema_extra=_MODEL)
+    cfg_weight: float | None = Field(
+        None, ge=0, le=2, description="How close to the text and voice.", json_schema_extra=_MODEL
+    )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="0 = a new one each time; the reply says which was used.")
 
     num_candidates_per_chunk: int = Field(3, ge=1, le=10, description="Takes to choose from.", json_schema_extra=_JUDGE)
@@ -98,7 +100,7 @@ class SpeechOptions(Options):
 
     use_auto_editor: bool = Field(False, description="Shorten silences inside the speech.")
     keep_original_wav_ae: bool = Field(False, description="Keep the uncut wav beside the cut one.")
-    ae_threshold: float = Field(0.06, ge=0, le=1, description="What counts as silence, as amplitude relative to the peak.")
+    ae_threshold: float = Field(0.06, ge=0, le=1, description="What counts as silence, relative to the peak.")
     ae_margin: float = Field(0.2, ge=0, le=1, description="Seconds kept on each side of sound.")
 
     normalize_audio: bool = Field(False, description="Bring the loudness to `normalize_level`.")
