@@ -1,0 +1,62 @@
+"""Writing out what a text only hints at, so that an engine says what a person would.
+
+Order: sound words, reference numbers, then numbers and abbreviations (`normalize`); then the caller cuts sentences,
+which needs capitals and full stops; then, sentence by sentence, dotted letters, blanks and lower case (`finish`).
+A listener hears the same as in the documented order: lower case, blanks, dotted letters, references.
+"""
+
+import re
+from dataclasses import dataclass
+
+from chatterbox_plus.text.sound_words import SoundWords, apply
+from chatterbox_plus.text.spans import Spoken
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRules:
+    """What may be done to the text; the names are those of SpeechOptions, where the documented defaults live."""
+
+    to_lowercase: bool = True
+    normalize_spacing: bool = True
+    fix_dot_letters: bool = True
+    remove_reference_numbers: bool = True
+    normalize_numbers: bool = True
+    sound_words: SoundWords = ()
+
+
+# [1] [2, 3] [4-6] after anything but a blank, or after a blank that follows a sentence mark; (2) only after a mark or a
+# closing quote, since "option (2)" or "f(2)" are meant to be read.
+_REFERENCE = re.compile(
+    r"(?<=[\w.,;:!?…。！？؟।\"'”’»)\]])\[\d{1,3}(?:\s?[,;–-]\s?\d{1,3}){0,9}\]"
+    r"|(?<=[.!?…。！？؟।] )\[\d{1,3}\](?=\s|$|\[)"
+    r"|(?<=[.,;:!?…。！？؟।\"”’»])\(\d{1,3}\)(?!\w)"
+)
+_DOTTED = re.compile(r"(?<![\w.])(?:[^\W\d_]\.){2,}(?!\w)|(?<![\w.])[^\W\d_](?:\.[^\W\d_]){2,}(?!\w)")
+_BLANKS = re.compile(r"\s+")
+
+
+def normalize(spoken: Spoken, rules: TextRules, language: str) -> Spoken:
+    """All that must happen before sentences are cut; case, blanks and line breaks stay."""
+    spoken = apply(spoken, rules.sound_words)
+    if rules.remove_reference_numbers:
+        spoken = spoken.sub(_REFERENCE, "")
+    return spoken
+
+
+def finish(sentence: Spoken, rules: TextRules, language: str) -> Spoken:
+    """What is left to do to one sentence. White space at its ends goes.
+
+    Dotted letters lose their dots ("U.S.A." -> "U S A"), but a dot that ends the sentence too stays.
+    """
+    sentence = sentence.strip()
+    if rules.fix_dot_letters:
+        sentence = sentence.sub(_DOTTED, _letters)
+    if rules.normalize_spacing:
+        sentence = sentence.sub(_BLANKS, " ")
+    return sentence.lower() if rules.to_lowercase else sentence
+
+
+def _letters(match: re.Match[str]) -> str:
+    letters = " ".join(match[0].replace(".", ""))
+    ends_sentence = match.end() == len(match.string) and match.start() > 0 and match[0].endswith(".")
+    return letters + "." if ends_sentence else letters
