@@ -3,8 +3,9 @@
 Only `cli` and `api.app` read this; everyone else is handed values. The file is never written by the server.
 """
 
+import difflib
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,9 +13,25 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from chatterbox_plus.errors import SettingsError
+from chatterbox_plus.synthesis.options import ConversionOptions, Options, SpeechOptions
 
 PREFIX = "CHATTERBOX_"
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _split(value: Any) -> Any:
+    """A list may be one comma separated string, as it is in the environment."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if isinstance(parts, list | tuple):
+        return tuple(p.strip() if isinstance(p, str) else p for p in parts if p != "" and p is not None)
+    return parts
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 class Section(BaseModel):
@@ -22,26 +39,29 @@ class Section(BaseModel):
 
 
 class Server(Section):
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(7860, ge=0, le=65535)
-    log_level: Annotated[LogLevel, BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)] = "info"
+    log_level: Annotated[LogLevel, BeforeValidator(_lower)] = "info"
     log_file_path: str | None = None
     log_file_max_size_mb: float = Field(10, gt=0)
     log_file_backup_count: int = Field(5, ge=0)
     public_url: str = ""
-    trusted_hosts: tuple[str, ...] = ()
+    trusted_hosts: Names = ()
     debug: bool = False
     reload: bool = False
 
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the server."""
-        if self.host == "localhost":
+        if self.host.lower() == "localhost":
             return True
         try:
-            return ipaddress.ip_address(self.host).is_loopback
+            address = ipaddress.ip_address(self.host)
         except ValueError:
             return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return address.is_loopback
 
 
 class Paths(Section):
@@ -55,7 +75,7 @@ class Paths(Section):
     logs_dir: Path = Path("logs")
 
     def under_data(self, folder: Path) -> Path:
-        return self.data_dir / folder
+        return self.data_dir / folder.expanduser()
 
 
 class Models(Section):
@@ -81,15 +101,15 @@ class Api(Section):
     enable_url_downloads: bool = True
     download_timeout_seconds: float = Field(30, gt=0)
     allow_private_hosts: bool | None = None
-    allowed_hosts: tuple[str, ...] = ()
+    allowed_hosts: Names = ()
     max_concurrent_requests: int = Field(5, ge=1)
     rate_limit_per_minute: int = Field(0, ge=0)
     cors_enabled: bool = True
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: Names = ()
     api_key_required: bool = False
-    allowed_file_extensions: tuple[str, ...] | None = None
+    allowed_file_extensions: Names | None = None
     sanitize_filenames: bool = True
-    webhook_secret: str = ""
+    webhook_secret: str = Field("", repr=False)
 
 
 class SpeedFactor(Section):
@@ -149,15 +169,15 @@ class AudioDocs(Section):
     """The original documents these and reads none of them; accepted so that its files load."""
 
     sample_rate: int | None = None
-    output_formats: tuple[str, ...] | None = None
+    output_formats: Names | None = None
     max_file_size_mb: float | None = None
-    supported_input_formats: tuple[str, ...] | None = None
-    supported_output_formats: tuple[str, ...] | None = None
+    supported_input_formats: Names | None = None
+    supported_output_formats: Names | None = None
 
 
 class Storage(Section):
-    database_url: str = ""
-    storage_url: str = ""
+    database_url: str = Field("", repr=False)
+    storage_url: str = Field("", repr=False)
 
 
 class Settings(Section):
@@ -206,9 +226,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "DATABASE_URL": ("storage", "database_url"),
     "STORAGE_URL": ("storage", "storage_url"),
 }
-"""Name after CHATTERBOX_ -> where it lives in the file. A list is comma separated."""
-
-_LISTS = {"TRUSTED_HOSTS", "ALLOWED_HOSTS", "CORS_ORIGINS"}
+"""Name after CHATTERBOX_ -> where it lives in the file. A list is comma separated. CONFIG names the file itself."""
 
 WITHOUT_EFFECT = frozenset(
     {
@@ -219,7 +237,14 @@ WITHOUT_EFFECT = frozenset(
         "audio.supported_output_formats",
     }
 )  # fmt: skip
-"""Keys of the original's files that are accepted and change nothing here; `warnings` names those that are set."""
+"""Keys of the original's files that are accepted and change nothing; `load` warns of those that ask for a change."""
+
+_SECRET = frozenset({"api.webhook_secret", "storage.database_url", "storage.storage_url"})  # never quoted in a message
+_DEFAULTS: dict[str, tuple[type[Options], dict[str, str]]] = {
+    "tts_defaults": (SpeechOptions, {"text": "-"}),
+    "vc_defaults": (ConversionOptions, {"target_voice_source": "-"}),
+}
+"""Sections whose keys are the fields of an operation, and what that operation cannot be without."""
 
 
 def load(
@@ -227,67 +252,161 @@ def load(
 ) -> tuple[Settings, list[str]]:
     """Read the settings once.
 
-    env: usually os.environ; only CHATTERBOX_* is looked at.
+    env: usually os.environ; only CHATTERBOX_* is looked at, and an empty variable counts as not set.
     flags: the CLI's, by environment name without prefix ("PORT"); None values count as not given. "CONFIG" too.
-    Returns the settings and warnings to show at start.
+    cwd: what a relative data folder and a relative configuration file are relative to; None: the working directory.
+    Returns the settings (the data folder absolute) and warnings to show at start.
     Raises SettingsError naming the key, variable or flag at fault.
     """
     base = cwd or Path.cwd()
     given = {k: v for k, v in (flags or {}).items() if v is not None}
-    variables = {k[len(PREFIX) :]: v for k, v in env.items() if k.startswith(PREFIX) and v != ""}
-    config = given.pop("CONFIG", None) or variables.pop("CONFIG", None)
-    tree = _read_file(base / config if config else base / "config.yaml", required=config is not None)
-    warnings = [f"config: {key} has no effect" for key in sorted(_keys(tree) & WITHOUT_EFFECT)]
-    origin: dict[tuple[str, str], str] = {}
+    variables = {k[len(PREFIX) :]: v.strip() for k, v in env.items() if k.startswith(PREFIX) and v.strip()}
+    variable_config, flag_config = variables.pop("CONFIG", None), given.pop("CONFIG", None)
+    config = flag_config or variable_config
+    tree = _read_file(base / Path(config).expanduser() if config else base / "config.yaml", required=bool(config))
+    origin: dict[str, str] = {}
     for name, value in variables.items():
-        _put(tree, name, value.split(",") if name in _LISTS else value, PREFIX + name, origin)
+        _put(tree, name, value, _variable, origin)
     for name, value in given.items():
-        _put(tree, name, value, "--" + name.lower().replace("_", "-"), origin)
+        _put(tree, name, value, _flag, origin)
     try:
-        return Settings.model_validate(tree), warnings
+        settings = Settings.model_validate(tree)
     except ValidationError as error:
         raise SettingsError(_explain(error, origin)) from None
+    for section, (kind, needed) in _DEFAULTS.items():
+        _check_defaults(section, kind, needed, getattr(settings, section))
+    data_dir = base / settings.paths.data_dir.expanduser()
+    settings = settings.model_copy(update={"paths": settings.paths.model_copy(update={"data_dir": data_dir})})
+    return settings, _warnings(settings, origin)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a key may stand only once: the second `api:` would silently drop the first."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    found: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in found:
+            raise yaml.MarkedYAMLError(problem=f"{key} stands there twice", problem_mark=key_node.start_mark)
+        found[key] = loader.construct_object(value_node, deep=True)
+    return found
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
 def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         if required:
             raise SettingsError(f"there is no configuration file {path.name}") from None
         return {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path.name} is not valid YAML: {error}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path.name} is not UTF-8 text") from None
     except OSError as error:
         raise SettingsError(f"{path.name} cannot be read: {error.strerror}") from None
+    try:
+        tree = yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise SettingsError(f"{path.name} is not valid YAML{where}: {error.problem}") from None
+    except (yaml.YAMLError, TypeError):  # TypeError: a mapping's key that is itself a list or mapping
+        raise SettingsError(f"{path.name} is not valid YAML") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
         raise SettingsError(f"{path.name} must be a mapping of sections")
-    return tree
+    return _without_empty_sections(tree)
 
 
-def _put(tree: dict[str, Any], name: str, value: Any, shown: str, origin: dict[tuple[str, str], str]) -> None:
+def _without_empty_sections(tree: dict[Any, Any]) -> dict[str, Any]:
+    """A section whose every line is commented out reads as null: it says nothing."""
+    return {
+        str(k): _without_empty_sections(v) if isinstance(v, dict) else v
+        for k, v in tree.items()
+        if not (v is None and k in Settings.model_fields)
+    }
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name
+
+
+def _flag(name: str) -> str:
+    return "--" + name.lower().replace("_", "-")
+
+
+def _put(tree: dict[str, Any], name: str, value: Any, spell: Callable[[str], str], origin: dict[str, str]) -> None:
     if name not in ENVIRONMENT:
-        raise SettingsError(f"unknown setting {shown}")
+        close = difflib.get_close_matches(name, [*ENVIRONMENT, "CONFIG"], 1)
+        hint = f"; did you mean {spell(close[0])}?" if close else ""
+        raise SettingsError(f"unknown setting {spell(name)}{hint}")
     section, key = ENVIRONMENT[name]
-    within = tree.get(section)
-    tree[section] = {**within, key: value} if isinstance(within, dict) else {key: value}
-    origin[section, key] = shown
+    within = tree.get(section, {})
+    if not isinstance(within, dict):
+        return  # the file is wrong there, and validation will say so
+    tree[section] = {**within, key: value}
+    origin[f"{section}.{key}"] = spell(name)
 
 
-def _keys(tree: Mapping[str, Any], above: str = "") -> set[str]:
-    found: set[str] = set()
-    for key, value in tree.items():
-        found |= _keys(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}"}
+def _check_defaults(section: str, kind: type[Options], needed: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    fields = set(kind.model_fields) - set(needed)
+    for name in values:
+        if name not in fields:
+            raise SettingsError(f"unknown setting {section}.{name}{_meant(name, {f'{section}.{f}' for f in fields})}")
+    try:
+        kind.model_validate({**needed, **{k: v for k, v in values.items() if v is not None}})
+    except ValidationError as error:
+        raise SettingsError(_explain(error, {}, above=f"{section}.")) from None
+
+
+def keys(model: type[BaseModel] = Settings, above: str = "") -> Iterator[str]:
+    """Every key of the file, dotted ("server.port"), in order."""
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from keys(info.annotation, f"{above}{name}.")
+        else:
+            yield f"{above}{name}"
+
+
+def _warnings(settings: Settings, origin: Mapping[str, str]) -> list[str]:
+    """One for each key without effect that is set to something other than what happens anyway."""
+    plain = Settings()
+    idle = [key for key in sorted(WITHOUT_EFFECT) if _value(settings, key) != _value(plain, key)]
+    return [f"{origin.get(key, key)} has no effect" for key in idle]
+
+
+def _value(settings: Settings, key: str) -> object:
+    found: object = settings
+    for part in key.split("."):
+        found = getattr(found, part)
     return found
 
 
-def _explain(error: ValidationError, origin: Mapping[tuple[str, str], str]) -> str:
+def _explain(error: ValidationError, origin: Mapping[str, str], above: str = "") -> str:
     lines = []
     for item in error.errors():
-        where = tuple(str(part) for part in item["loc"])
-        shown = origin.get((where[0], where[1])) if len(where) > 1 else None
-        name = shown or ".".join(where)
-        lines.append(f"unknown setting {name}" if item["type"] == "extra_forbidden" else f"{name}: {item['msg']}")
-    return "; ".join(lines)
+        parts = [str(part) for part in item["loc"]]
+        key = (above + ".".join(parts)).rstrip(".")
+        name = origin.get(".".join(parts[:2]), key)
+        if item["type"] == "extra_forbidden":
+            lines.append(f"unknown setting {key}{_meant(parts[-1], {*Settings.model_fields, *keys()})}")
+            continue
+        message = item["msg"].removeprefix("Input ").removeprefix("Value error, ")
+        unsaid = key in _SECRET or isinstance(item["input"], dict | list | tuple)
+        lines.append(f"{name}: {message}" + ("" if unsaid else f", not {item['input']!r}"))
+    return "; ".join(dict.fromkeys(lines))
+
+
+def _meant(name: str, known: set[str]) -> str:
+    """A hint at the key that an unknown one may be a slip of: the right name elsewhere, else the nearest spelling."""
+    by_last: dict[str, str] = {}
+    for key in sorted(known, reverse=True):
+        by_last[key.rpartition(".")[2]] = key
+    close = difflib.get_close_matches(name, by_last, 1)
+    return f"; did you mean {by_last[close[0]]}?" if close else ""
