@@ -230,6 +230,7 @@ class _MuxWriter:
         self._container.mux(self._stream.encode(frame))
 
     def finish(self) -> None:
+        self._container.start_encoding()  # the headers, should nothing have been written
         self._container.mux(self._stream.encode(None))
         # PyAV writes the trailer also when a container is merely dropped, unless its file is closed: an encoder given
         # up half way must not write into a file that is no longer its own.
