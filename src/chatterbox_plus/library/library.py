@@ -1,0 +1,167 @@
+"""The data folder: voices, conversion inputs, outputs and what is temporary."""
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import psutil
+
+from chatterbox_plus import __version__
+from chatterbox_plus.errors import NotFound, SettingsError
+from chatterbox_plus.library.records import Voice, timestamp, usage_count
+from chatterbox_plus.library.store import STALE_S, Store
+from chatterbox_plus.library.writing import dump_json, publish, raise_if_full, room_checked, write_whole
+
+MARKER = ".chatterbox-plus.json"
+_TEMPORARY = "request-"
+_log = logging.getLogger(__name__)
+
+
+def output_url(relative: str) -> str:
+    """The root-relative URL of an output: ASCII, without ':' and '|', at which X-Alternative-Formats is split."""
+    return "/outputs/" + quote(relative.encode("utf-8", "surrogateescape"), safe="/")
+
+
+class Temporary:
+    """Files of one request, gone with it: `with library.temporary() as files: files.path(".wav")`."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / f"{_TEMPORARY}{secrets.token_hex(8)}"
+
+    def path(self, suffix: str = "") -> Path:
+        """A name that nobody has, in a folder that only this request knows. suffix: ours, never the client's."""
+        return self.folder / f"{secrets.token_hex(8)}{suffix}"
+
+    def __enter__(self) -> Self:
+        with room_checked():
+            self.folder.mkdir(mode=0o700)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        _remove_folder(self.folder)
+        raise_if_full(error)
+
+
+class Library:
+    """Everything that is stored. Thread-safe; several processes may share the folders."""
+
+    def __init__(
+        self, reference_audio: Path, vc_inputs: Path, outputs: Path, temp: Path, *, data: Path | None = None
+    ) -> None:
+        """Folders are made when missing. data: where the library remembers its first start; by default the folder
+        around reference_audio. Raises SettingsError if a folder cannot be used."""
+        self.voices = Store(reference_audio, missing="Audio file not found: {name} in reference_audio")
+        self.inputs = Store(vc_inputs, missing="Audio file not found: {name} in vc_inputs")
+        self.outputs = Store(outputs, sidecar_per_stem=True)
+        self.temp = temp
+        self._data = reference_audio.parent if data is None else data
+        try:
+            self.temp.mkdir(parents=True, exist_ok=True)
+            self._data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"The folder {temp.name} cannot be used: {error.strerror}") from error
+
+    def voice(self, name: str) -> Voice:
+        """The stored voice meant by `name`, as `Store.resolve` finds it, with what its sidecar says."""
+        path = self.voices.resolve(name)
+        try:
+            return Voice.of(path, self.voices.relative(path), self.voices.read_sidecar(path))
+        except FileNotFoundError as error:
+            raise NotFound(f"Audio file not found: {name} in reference_audio") from error  # deleted this moment
+
+    def note_use(self, voice: Voice) -> None:
+        """Counts one use in the voice's sidecar. Where voices are read-only nothing is counted. Raises StorageFull."""
+
+        def count(sidecar: dict[str, Any]) -> None:
+            sidecar["usage_count"] = usage_count(sidecar) + 1
+            sidecar["last_used"] = timestamp()
+
+        try:
+            self.voices.update_sidecar(voice.path, count)
+        except OSError as error:
+            _log.warning("cannot count the use of the voice %s: %s", voice.url, error.strerror)
+
+    def temporary(self) -> Temporary:
+        """A context for the files of one request."""
+        return Temporary(self.temp)
+
+    def sweep(self, older_than_s: float = STALE_S) -> int:
+        """Removes what crashed processes left half-written and nobody has touched for so long; how much that was."""
+        removed = sum(store.sweep(older_than_s) for store in (self.voices, self.inputs, self.outputs))
+        oldest = time.time() - older_than_s
+        for folder in self.temp.glob(_TEMPORARY + "*"):
+            times = [path.lstat().st_mtime for path in (folder, *folder.rglob("*")) if os.path.lexists(path)]
+            if times and max(times) < oldest:
+                _remove_folder(folder)
+                removed += 1
+        return removed
+
+    @contextlib.contextmanager
+    def first_start(self) -> Iterator[bool]:
+        """Whether the starter files of a fresh data folder are the caller's to make, in this block, with
+        `reserve(..., numbered=False)`, passing over those that exist.
+
+        Fresh is a folder without our marker and without any file of voices, inputs or outputs, so an installation of
+        the original is not. Leaving the block well remembers that they were made: deleted, they stay deleted. Of two
+        starts at once only one is told True; one that broke off is taken up by the next.
+        """
+        mine = self._claim_first_start()
+        try:
+            yield mine
+        except BaseException:
+            if mine:
+                self._mark("unfinished")
+            raise
+        if mine:
+            self._mark("made")
+
+    def _claim_first_start(self) -> bool:
+        marker = self._data / MARKER
+        if not os.path.lexists(marker):
+            fresh = all(store.is_empty() for store in (self.voices, self.inputs, self.outputs))
+            whole = marker.with_name(f".{secrets.token_hex(8)}.part")
+            write_whole(whole, _marker("unfinished" if fresh else "not wanted", owned=fresh))
+            try:
+                publish(whole, marker)
+                return fresh
+            except FileExistsError:
+                whole.unlink()
+        try:
+            known = json.loads(marker.read_bytes())
+        except ValueError:
+            return False
+        if not isinstance(known, dict) or known.get("starter_files") != "unfinished" or _is_running(known.get("owner")):
+            return False
+        self._mark("unfinished", owned=True)
+        return True
+
+    def _mark(self, state: str, *, owned: bool = False) -> None:
+        write_whole(self._data / MARKER, _marker(state, owned=owned))
+
+
+def _marker(state: str, *, owned: bool) -> bytes:
+    owner = {"pid": os.getpid(), "started": psutil.Process().create_time()} if owned else None
+    return dump_json({"starter_files": state, "owner": owner, "version": __version__, "timestamp": timestamp()})
+
+
+def _is_running(owner: Any) -> bool:
+    """Whether that very process still runs; its number alone may be another's by now, in containers usually is."""
+    try:
+        return bool(abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 2)
+    except (psutil.Error, TypeError, KeyError, ValueError):
+        return False
+
+
+def _remove_folder(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():  # something in it is still open on Windows: the next sweep takes it
+        _log.warning("cannot remove the temporary folder %s yet", folder.name)

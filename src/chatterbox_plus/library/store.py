@@ -1,0 +1,290 @@
+"""A folder tree with JSON sidecars: nothing outside is reached through it, nothing inside overwritten by accident.
+
+Names from outside reach the file system only through `resolve`, `exact` and `reserve`. Names beginning with a dot are
+never found or listed. Audio is known by its extension only; nothing here opens it.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import stat
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from chatterbox_plus.audio.formats import INPUT_SUFFIXES
+from chatterbox_plus.errors import (
+    Ambiguous,
+    FileExists,
+    NotFound,
+    PermissionDenied,
+    SettingsError,
+    UnsupportedFormat,
+)
+from chatterbox_plus.library.naming import is_device, nfc, parts, safe_folder, safe_name, shown
+from chatterbox_plus.library.writing import TEMPORARY_SUFFIXES, Reservation, dump_json, room_checked, write_whole
+
+MAX_SIDECAR_BYTES = 16 * 2**20
+STALE_S = 3600.0  # a temporary file untouched for so long has no writer any more
+
+_WINDOWS = os.name == "nt"
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """A folder of audio files and what is known about them. Thread-safe; processes may share one."""
+
+    def __init__(
+        self,
+        root: Path,
+        suffixes: tuple[str, ...] = INPUT_SUFFIXES,
+        *,
+        missing: str = "File not found: {name}",
+        sidecar_per_stem: bool = False,
+    ) -> None:
+        """root: made when missing. suffixes: what counts as audio, in the order a bare name tries them.
+
+        missing: how a missing file is reported. sidecar_per_stem: sidecars are `<stem>.json`, one for all formats of a
+        generation, else `<name>.<ext>.json`. Raises SettingsError if the folder cannot be made.
+        """
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            self.root = root.resolve(strict=True)
+        except OSError as error:
+            raise SettingsError(f"The folder {root.name} cannot be used: {error.strerror}") from error
+        self.suffixes = suffixes
+        self._missing = missing
+        self._sidecar_per_stem = sidecar_per_stem
+        self._locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
+        self._locks_guard = threading.Lock()
+
+    # Finding
+
+    def resolve(self, name: str) -> Path:
+        """The file meant by `name`: that relative path; with an audio extension added; the same anywhere below.
+
+        Below, the shallowest wins, and in one folder the earlier extension. Names are literal: no patterns, no `%2e`;
+        backslashes are separators. Raises PermissionDenied if the name or a link leads outside, NotFound, Ambiguous if
+        several folders at the same depth have it, UnsupportedFormat if the very path exists and is not audio, and
+        InvalidOption for what cannot be a name.
+        """
+        wanted = self._wanted(name)
+        found = self._regular(wanted)
+        if found is not None:
+            return self._audio(found, name)
+        for suffix in self.suffixes:
+            found = self._regular(wanted + suffix)
+            if found is not None:
+                return found
+        return self._below(wanted, name)
+
+    def exact(self, name: str) -> Path:
+        """The file at exactly that relative path; raises as `resolve` does."""
+        found = self._regular(self._wanted(name))
+        if found is None:
+            raise self._not_found(name)
+        return self._audio(found, name)
+
+    def files(self) -> list[str]:
+        """The relative path of every audio file, shallowest first, then sorted. Links to folders are not followed."""
+        found = [path for path in self._walk() if path[path.rfind(".") :].lower() in self.suffixes]
+        return sorted(found, key=lambda path: (path.count("/"), path))
+
+    def is_empty(self) -> bool:
+        """Whether there is no file at all, audio or not; hidden ones do not count."""
+        return next(self._walk(), None) is None
+
+    def relative(self, path: Path) -> str:
+        """`path` below the root in forward slashes, for replies. Raises PermissionDenied if it is not below."""
+        try:
+            return path.relative_to(self.root).as_posix()
+        except ValueError:
+            raise PermissionDenied("The file is outside its folder.") from None
+
+    # Writing
+
+    def reserve(self, folder: str, stem: str, suffixes: tuple[str, ...], *, numbered: bool = True) -> Reservation:
+        """A free stem for files with these suffixes and a sidecar; folder and stem are made safe, the folder made.
+
+        numbered: `_2`, `_3` … until free; else a taken stem raises FileExists. Raises PermissionDenied, InvalidOption,
+        StorageFull.
+        """
+        return Reservation(self.folder(folder), safe_name(stem), suffixes, taken_by=self.suffixes, numbered=numbered)
+
+    def folder(self, folder: str) -> Path:
+        """The folder, its name made safe, made when missing. Raises PermissionDenied, FileExists if a file is there."""
+        inside = safe_folder(folder)
+        path = self._inside(self.root.joinpath(*inside.parts), folder)
+        try:
+            with room_checked():
+                path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise FileExists(f"There is a file where a folder is meant to be: {shown(folder)}") from None
+        return path
+
+    def sweep(self, older_than_s: float = STALE_S) -> int:
+        """Removes what crashed writers left and nobody has touched for so long; how many files that were."""
+        oldest, removed = time.time() - older_than_s, 0
+        for relative in self._walk(hidden=True):
+            path = self.root / relative
+            if not (path.name.startswith(".") and path.name.endswith(TEMPORARY_SUFFIXES)):
+                continue
+            with contextlib.suppress(OSError):  # its writer was faster, or still holds it
+                if path.lstat().st_mtime < oldest:
+                    path.unlink()
+                    removed += 1
+        return removed
+
+    # Sidecars
+
+    def sidecar(self, path: Path) -> Path:
+        """Where the sidecar of the audio file `path` is written."""
+        return path.with_suffix(".json") if self._sidecar_per_stem else path.with_name(path.name + ".json")
+
+    def read_sidecar(self, path: Path) -> dict[str, Any]:
+        """What is known about the audio file `path`; empty if nothing readable is.
+
+        Both kinds of name are looked for, ours first, then, for outputs, the root: there an older installation put the
+        sidecars of all projects.
+        """
+        return self._first_of(self._places(path))
+
+    def read_json(self, path: Path) -> dict[str, Any] | None:
+        """The object in `path`; None if there is none, or (with a warning in the log) if it is not a JSON object."""
+        with self.lock(path):
+            return self._load(path)
+
+    def write_json(self, path: Path, value: dict[str, Any]) -> None:
+        """Replaces `path` in one step. Raises PermissionDenied if it is not in the store, StorageFull."""
+        with self.lock(path):
+            self._save(path, value)
+
+    def update_sidecar(self, path: Path, change: Callable[[dict[str, Any]], None]) -> bool:
+        """Lets `change` edit the sidecar of the audio file `path`; no update of another thread is lost.
+
+        False, and nothing written, if there is a sidecar that cannot be read: it may be somebody's, one typo away from
+        being valid.
+        """
+        place = self.sidecar(path)
+        with self.lock(place):
+            known = self._load(place)
+            if known is None and os.path.lexists(place):
+                return False
+            known = self._first_of(self._places(path)[1:]) if known is None else known
+            change(known)
+            self._save(place, known)
+            return True
+
+    @contextlib.contextmanager
+    def lock(self, path: Path) -> Iterator[None]:
+        """Keeps other threads from the same file. Not reentrant."""
+        key = nfc(str(path)).casefold()  # where case matters, two names merely share a lock
+        with self._locks_guard:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            yield
+
+    # Within
+
+    def _wanted(self, name: str) -> str:
+        """The name as a relative path in forward slashes. Raises as `parts`, and NotFound for hidden names."""
+        found = parts(name)
+        if not found or any(part.startswith(".") or len(os.fsencode(part)) > 255 for part in found):
+            raise self._not_found(name)
+        if _WINDOWS and any(":" in part for part in found):
+            raise PermissionDenied(f"The name leads out of its folder: {shown(name)}")  # a drive or another stream
+        if _WINDOWS and any(is_device(part) or part.endswith((" ", ".")) for part in found):
+            raise self._not_found(name)
+        return "/".join(found)
+
+    def _regular(self, relative: str) -> Path | None:
+        """The path if a regular file is there. Raises PermissionDenied if a link on the way leads out."""
+        path = self._inside(self.root / relative, relative)
+        try:
+            return path if stat.S_ISREG(path.stat().st_mode) else None
+        except OSError:
+            return None
+
+    def _inside(self, path: Path, name: str) -> Path:
+        """`path` itself, its links checked before anything at its end is looked at: nothing outside can be probed."""
+        if not Path(os.path.realpath(path)).is_relative_to(self.root):
+            raise PermissionDenied(f"The name leads out of its folder: {shown(name)}")
+        return path
+
+    def _audio(self, path: Path, name: str) -> Path:
+        if path.suffix.lower() not in self.suffixes:
+            raise UnsupportedFormat(f"Not an audio file: {shown(name)}")
+        return path
+
+    def _below(self, wanted: str, name: str) -> Path:
+        """The same name further down, or in its very place if only Unicode form or the suffix's case differ."""
+        wanted = nfc(wanted)
+        ranked: dict[tuple[int, bool], list[str]] = {}  # depth, suffix added → paths
+        for relative in self.files():
+            full = nfc(relative)
+            for candidate, added in ((full, False), (full[: full.rfind(".")], True)):
+                if candidate == wanted or candidate.endswith("/" + wanted):
+                    ranked.setdefault((relative.count("/"), added), []).append(relative)
+        if not ranked:
+            raise self._not_found(name)
+        best = ranked[min(ranked)]
+        if len({PurePosixPath(path).parent for path in best}) > 1:
+            raise Ambiguous(f"Several folders have {shown(name)}: {', '.join(map(shown, best[:5]))}. Name one of them.")
+        best.sort(key=lambda path: self.suffixes.index(path[path.rfind(".") :].lower()))
+        found = self._regular(best[0])
+        if found is None:
+            raise self._not_found(name)
+        return found
+
+    def _walk(self, *, hidden: bool = False) -> Iterator[str]:
+        """Every regular file, relative. hidden: also names beginning with a dot."""
+        folders = [""]
+        while folders:
+            above = folders.pop()
+            with contextlib.suppress(FileNotFoundError), os.scandir(self.root / above) as entries:
+                for entry in entries:
+                    if entry.name.startswith(".") and not hidden:
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(f"{above}{entry.name}/")
+                    elif entry.is_file():
+                        yield above + entry.name
+
+    def _not_found(self, name: str) -> NotFound:
+        return NotFound(self._missing.format(name=shown(name)))
+
+    def _places(self, path: Path) -> list[Path]:
+        """Where the sidecar of `path` may be; the first is where it is written."""
+        per_stem, per_file = path.with_suffix(".json"), path.with_name(path.name + ".json")
+        places = [per_stem, per_file, self.root / per_stem.name] if self._sidecar_per_stem else [per_file, per_stem]
+        return list(dict.fromkeys(places))
+
+    def _first_of(self, places: list[Path]) -> dict[str, Any]:
+        return next((found for place in places if (found := self.read_json(place)) is not None), {})
+
+    def _load(self, path: Path) -> dict[str, Any] | None:
+        try:
+            if not stat.S_ISREG(self._inside(path, path.name).stat().st_mode):
+                return None
+            with path.open("rb") as file:
+                data = file.read(MAX_SIDECAR_BYTES + 1)
+            if len(data) > MAX_SIDECAR_BYTES:
+                raise ValueError("too large")
+            found = json.loads(data.decode("utf-8-sig"), parse_constant=lambda _: None)
+            if not isinstance(found, dict):
+                raise ValueError("not an object")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError, PermissionDenied) as error:
+            _log.warning("ignoring the sidecar %s: %s", path.name, error)
+            return None
+        return found
+
+    def _save(self, path: Path, value: dict[str, Any]) -> None:
+        self._inside(path.parent, path.name)
+        self.relative(path)
+        write_whole(path, dump_json(value))

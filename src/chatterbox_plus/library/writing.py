@@ -1,0 +1,222 @@
+"""Files that appear whole or not at all: written under hidden names beside their place, synced, then put there."""
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from chatterbox_plus.errors import FileExists, StorageFull
+from chatterbox_plus.library.naming import shown
+
+TEMPORARY_SUFFIXES = (".part", ".claim")  # always after a leading dot; swept when a crash left them
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# What file systems without hard links answer: exFAT and FAT, some network shares, some container mounts.
+_NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EXDEV, errno.EMLINK}
+_log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def room_checked() -> Iterator[None]:
+    """Turns "no space left" of anything written inside into StorageFull."""
+    try:
+        yield
+    except OSError as error:
+        raise_if_full(error)
+        raise
+
+
+def raise_if_full(error: BaseException | None) -> None:
+    """Raises StorageFull if `error` says that the disk, or the quota, is full."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        raise StorageFull("There is no room left in the data folder.") from error
+
+
+def dump_json(value: Any) -> bytes:
+    """Indented, in the letters of its script; a lone surrogate as its JSON escape, which is what the handler writes."""
+    return (json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode("utf-8", "backslashreplace")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replaces `path` in one step: readers see the old bytes or the new. Raises StorageFull."""
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with room_checked():
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        sync_folder(path.parent)
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes new names in `folder` survive a power cut; Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network and container file systems cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+class Reservation:
+    """One stem in one folder, ours until `commit` or `abort`: all formats and the sidecar of a generation share it.
+
+        with store.reserve("book/ch1", stem, (".wav", ".mp3")) as place:
+            encode(place.open(".wav")); encode(place.open(".mp3"))
+            place.write_json({"files": {"wav": place.name(".wav"), "mp3": place.name(".mp3")}})
+            place.commit()
+
+    Leaving the block without `commit` removes everything. "No space left" inside the block becomes StorageFull. One
+    thread at a time.
+    """
+
+    def __init__(
+        self, folder: Path, stem: str, suffixes: tuple[str, ...], *, taken_by: tuple[str, ...], numbered: bool
+    ):
+        """Use `Store.reserve`. taken_by: endings that make a stem taken when a file stem + ending exists.
+
+        Raises FileExists if the stem is taken and may not be numbered, StorageFull.
+        """
+        self.folder = folder
+        self.suffixes = suffixes
+        self._files: dict[str, BinaryIO] = {}
+        for n in count(1):
+            self.stem = stem if n == 1 else f"{stem}_{n}"
+            if self._claim(taken_by):
+                return
+            if not numbered:
+                raise FileExists(f"There is a file of that name already: {shown(stem)}")
+
+    def name(self, suffix: str) -> str:
+        """The file's name once committed."""
+        return self.stem + suffix
+
+    def path(self, suffix: str) -> Path:
+        """Where the file is once committed."""
+        return self.folder / self.name(suffix)
+
+    def open(self, suffix: str) -> BinaryIO:
+        """The hidden file to write, seekable and readable; once per suffix. It is closed by `commit` and `abort`."""
+        if suffix not in (*self.suffixes, ".json") or suffix in self._files:
+            raise ValueError(f"{suffix} is not reserved or is open already")
+        with room_checked():
+            self._files[suffix] = file = self._temporary(suffix).open("x+b")
+        return file
+
+    def write_json(self, value: Any) -> None:
+        """The sidecar, `<stem>.json`."""
+        with room_checked():
+            self.open(".json").write(dump_json(value))
+
+    def commit(self) -> dict[str, Path]:
+        """Puts what was written in its place, suffix → path; the sidecar first, so no audio is ever seen without it.
+
+        Raises StorageFull, and FileExists if a file of that name was put there by hand meanwhile; then nothing stays.
+        """
+        placed: list[Path] = []
+        try:
+            with room_checked():
+                for suffix, file in self._files.items():
+                    file.close()
+                    _sync(self._temporary(suffix))
+                for suffix in sorted(self._files, key=lambda s: s != ".json"):
+                    publish(self._temporary(suffix), self.path(suffix))
+                    placed.append(self.path(suffix))
+                sync_folder(self.folder)
+        except BaseException as error:
+            for path in placed:
+                _discard(path)
+            self.abort()
+            if isinstance(error, FileExistsError):
+                raise FileExists(f"There is a file of that name already: {shown(self.stem)}") from error
+            raise
+        committed = {suffix: self.path(suffix) for suffix in self._files}
+        self._files.clear()
+        _discard(self._claimed)
+        return committed
+
+    def abort(self) -> None:
+        """Removes everything not committed; does nothing after `commit`."""
+        for suffix, file in self._files.items():
+            with contextlib.suppress(OSError):  # a full disk refuses the flush; the file goes anyway
+                file.close()
+            _discard(self._temporary(suffix))
+        self._files.clear()
+        _discard(self._claimed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.abort()
+        raise_if_full(error)
+
+    @property
+    def _claimed(self) -> Path:
+        return self.folder / f".{self.stem}.claim"
+
+    def _temporary(self, suffix: str) -> Path:
+        return self.folder / f".{self.stem}{suffix}.part"
+
+    def _claim(self, taken_by: tuple[str, ...]) -> bool:
+        """First the claim, then the look: who claims after us finds our files, who claimed before us still holds it."""
+        endings = dict.fromkeys((*self.suffixes, *taken_by, ".json"))
+        try:
+            with room_checked():
+                self._claimed.open("xb").close()
+        except FileExistsError:
+            return False
+        if any(os.path.lexists(self.path(ending)) for ending in endings):
+            _discard(self._claimed)
+            return False
+        return True
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))  # Windows syncs only what is open for writing
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def publish(temporary: Path, final: Path) -> None:
+    """Gives a file its name unless the name is taken: FileExistsError."""
+    if os.name == "nt":
+        temporary.rename(final)  # never overwrites there
+        return
+    try:
+        final.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(final):  # the claim keeps our own writers out between this look and the rename
+            raise FileExistsError(errno.EEXIST, "exists") from error
+        temporary.rename(final)
+        return
+    temporary.unlink()
+
+
+def _discard(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:  # still open on Windows: the next sweep takes it
+        _log.warning("cannot remove %s: %s", path.name, error.strerror)
