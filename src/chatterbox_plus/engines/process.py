@@ -1,0 +1,114 @@
+"""A child process as the host sees it: start it, send without waiting, receive, kill, stop."""
+
+import contextlib
+import logging
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from chatterbox_plus.engines import wire
+from chatterbox_plus.engines.base import Reference
+
+REFERENCES = 8  # recordings a child keeps; the least recently used is forgotten first
+
+logger = logging.getLogger("chatterbox_plus.engines")
+
+
+class ChildProcess:
+    """An engine's process.
+
+    `send` may be called by any thread and never waits; `receive` and `stop` belong to the one thread that drives it.
+    """
+
+    def __init__(self, factory: str, name: str) -> None:
+        """Raises OSError when no process can be started."""
+        self._name = name
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "chatterbox_plus.engines.child", factory],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)},
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self._replies = self._process.stdout
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._outbox: queue.SimpleQueue[wire.Frame | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._write, args=(self._process.stdin,), name=f"{name}-out", daemon=True),
+            threading.Thread(target=self._log, args=(self._process.stderr,), name=f"{name}-log", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, frame: wire.Frame) -> None:
+        """Send an encoded message, in order. One to a dead child is lost: `receive` tells that it died."""
+        self._outbox.put(frame)
+
+    def remember(self, reference: Reference) -> None:
+        """Make sure that the child has this reference, sending it if need be."""
+        if reference.digest not in self._known:
+            self.send(wire.encode(wire.Remember(reference)))
+            self._known[reference.digest] = None
+        self._known.move_to_end(reference.digest)
+        if len(self._known) > REFERENCES:
+            digest, _ = self._known.popitem(last=False)
+            self.send(wire.encode(wire.Forget(digest)))
+
+    def receive(self) -> wire.Reply:
+        """The child's next message. Raises EOFError when it died."""
+        reply: wire.Reply = wire.read(self._replies)
+        return reply
+
+    def kill(self) -> None:
+        """End it now, with whatever it started itself (which would keep its pipes open)."""
+        if not self.alive:
+            return
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end while we look
+            below = psutil.Process(self.pid).children(recursive=True)
+            self._process.kill()
+            for process in below:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+
+    def stop(self, patience_s: float) -> int:
+        """Let it leave by itself, kill it if it does not, and free everything. Gives the exit code."""
+        self._outbox.put(None)
+        try:
+            code = self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = self._process.wait()
+        for thread in self._threads:
+            thread.join(1.0)  # a stray grandchild may hold stderr open; that thread ends with it
+        self._replies.close()
+        return code
+
+    def _write(self, stream: IO[bytes]) -> None:
+        """Closing stdin is the child's sign to leave."""
+        with contextlib.suppress(OSError), stream:  # the child died: whoever receives from it learns that
+            for frame in iter(self._outbox.get, None):
+                wire.write(stream, frame)
+
+    def _log(self, stream: IO[bytes]) -> None:
+        with stream:
+            for line in stream:
+                logger.warning("%s[%d] %s", self._name, self.pid, line.decode(errors="replace").rstrip())

@@ -1,0 +1,133 @@
+"""What crosses the border between the host and a child process, and how.
+
+Messages are pickled (protocol 5) into length-prefixed frames; samples travel beside the pickle, not in it, so they are
+copied into the pipe and out of it and nowhere else. Both ends are our own processes: nothing that comes from outside is
+ever unpickled. One piece of work is under way in a child at a time, so messages carry no number.
+"""
+
+import pickle
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+from chatterbox_plus.audio.clip import Samples
+from chatterbox_plus.engines.base import Passage, Piece, Reference
+from chatterbox_plus.errors import PlusError
+
+
+@dataclass(frozen=True)
+class Remember:
+    """Host to child: keep this reference until told to forget it. Work names it by its digest."""
+
+    reference: Reference
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Host to child: the reference with this digest will be sent again before it is used again."""
+
+    digest: str
+
+
+@dataclass(frozen=True)
+class Speak:
+    """Host to child: say this. Answered by one Spoken or Failed."""
+
+    passage: Passage
+    reference: str | None
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Host to child: convert the Blocks that follow, up to End. Answered by Blocks and then End, or Failed."""
+
+    rate: int
+    target: str
+    chunk_s: float
+    overlap_s: float
+
+
+@dataclass(frozen=True)
+class Block:
+    """Both ways: the next samples of a conversion."""
+
+    samples: Samples
+
+
+@dataclass(frozen=True)
+class End:
+    """Both ways: no more Blocks."""
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Host to child: the work under way is not wanted any more. It still ends with its own last answer."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Child to host: the engine is loaded."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """Child to host: a passage is done."""
+
+    piece: Piece
+
+
+@dataclass(frozen=True)
+class Consumed:
+    """Child to host: the engine has taken this many samples of its input; as many more may be sent."""
+
+    samples: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Child to host: the work (or, as the first message, the start) failed.
+
+    details: a traceback for the log, for an error that was not raised on purpose.
+    """
+
+    error: PlusError
+    details: str | None = None
+
+
+Request = Remember | Forget | Speak | Convert | Block | End | Cancel
+Reply = Ready | Spoken | Consumed | Block | End | Failed
+Frame = Sequence[bytes | memoryview]
+
+_HEAD = struct.Struct("<II")  # bytes of the pickle, number of buffers; then a <Q length for each buffer
+
+
+def encode(message: Request | Reply) -> Frame:
+    """A message as the bytes to write. Its arrays are not copied: they must not change until it is written."""
+    buffers: list[pickle.PickleBuffer] = []
+    body = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
+    views = [buffer.raw() for buffer in buffers]
+    lengths = struct.pack(f"<{len(views)}Q", *(view.nbytes for view in views))
+    return [_HEAD.pack(len(body), len(views)) + lengths + body, *views]
+
+
+def write(stream: IO[bytes], frame: Frame) -> None:
+    """Raises OSError when the other end is gone."""
+    for part in frame:
+        stream.write(part)
+    stream.flush()
+
+
+def read(stream: IO[bytes]) -> Any:
+    """The next message. Raises EOFError when the other end is gone."""
+    size, count = _HEAD.unpack(_exactly(stream, _HEAD.size))
+    lengths = struct.unpack(f"<{count}Q", _exactly(stream, 8 * count))
+    body = _exactly(stream, size)
+    return pickle.loads(body, buffers=[_exactly(stream, length) for length in lengths])
+
+
+def _exactly(stream: IO[bytes], size: int) -> bytearray:
+    data = bytearray(size)
+    if stream.readinto(data) != size:  # type: ignore[attr-defined]  # a buffered reader: short only at the end
+        raise EOFError
+    return data
