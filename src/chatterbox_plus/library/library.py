@@ -16,13 +16,14 @@ from urllib.parse import quote
 import psutil
 
 from chatterbox_plus import __version__
-from chatterbox_plus.errors import NotFound, SettingsError
+from chatterbox_plus.errors import SettingsError
 from chatterbox_plus.library.records import Voice, timestamp, usage_count
-from chatterbox_plus.library.store import STALE_S, Store
+from chatterbox_plus.library.store import Store
 from chatterbox_plus.library.writing import dump_json, publish, raise_if_full, room_checked, write_whole
 
 MARKER = ".chatterbox-plus.json"
 _TEMPORARY = "request-"
+ABANDONED_S = 86_400.0  # a request's folder in which nothing was written for so long has no request any more
 _log = logging.getLogger(__name__)
 
 
@@ -62,7 +63,7 @@ class Library:
         self.voices = Store(reference_audio, missing="Audio file not found: {name} in reference_audio")
         self.inputs = Store(vc_inputs, missing="Audio file not found: {name} in vc_inputs")
         self.outputs = Store(outputs, sidecar_per_stem=True)
-        self.temp = temp
+        self.temp = temp  # for nameless scratch files; named ones go into `temporary()`
         self._data = reference_audio.parent if data is None else data
         try:
             self.temp.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ class Library:
         try:
             return Voice.of(path, self.voices.relative(path), self.voices.read_sidecar(path))
         except FileNotFoundError as error:
-            raise NotFound(f"Audio file not found: {name} in reference_audio") from error  # deleted this moment
+            raise self.voices.not_found(name) from error  # deleted this moment
 
     def note_use(self, voice: Voice) -> None:
         """Counts one use in the voice's sidecar. Where voices are read-only nothing is counted. Raises StorageFull."""
@@ -94,15 +95,15 @@ class Library:
         """A context for the files of one request."""
         return Temporary(self.temp)
 
-    def sweep(self, older_than_s: float = STALE_S) -> int:
-        """Removes what crashed processes left half-written and nobody has touched for so long; how much that was."""
-        removed = sum(store.sweep(older_than_s) for store in (self.voices, self.inputs, self.outputs))
-        oldest = time.time() - older_than_s
+    def sweep(self) -> int:
+        """At start: removes what crashed processes left half-written or in temp; how much that was."""
+        removed = sum(store.sweep() for store in (self.voices, self.inputs, self.outputs))
+        oldest = time.time() - ABANDONED_S
         for folder in self.temp.glob(_TEMPORARY + "*"):
-            times = [path.lstat().st_mtime for path in (folder, *folder.rglob("*")) if os.path.lexists(path)]
-            if times and max(times) < oldest:
-                _remove_folder(folder)
-                removed += 1
+            with contextlib.suppress(FileNotFoundError):  # its request ended this moment
+                if max(path.lstat().st_mtime for path in (folder, *folder.rglob("*"))) < oldest:
+                    _remove_folder(folder)
+                    removed += 1
         return removed
 
     @contextlib.contextmanager

@@ -86,8 +86,12 @@ class Store:
         """The file at exactly that relative path; raises as `resolve` does."""
         found = self._regular(self._wanted(name))
         if found is None:
-            raise self._not_found(name)
+            raise self.not_found(name)
         return self._audio(found, name)
+
+    def not_found(self, name: str) -> NotFound:
+        """The error for a name that finds nothing, in this store's words."""
+        return NotFound(self._missing.format(name=shown(name)))
 
     def files(self) -> list[str]:
         """The relative path of every audio file, shallowest first, then sorted. Links to folders are not followed."""
@@ -194,11 +198,11 @@ class Store:
         """The name as a relative path in forward slashes. Raises as `parts`, and NotFound for hidden names."""
         found = parts(name)
         if not found or any(part.startswith(".") or len(os.fsencode(part)) > 255 for part in found):
-            raise self._not_found(name)
+            raise self.not_found(name)
         if _WINDOWS and any(":" in part for part in found):
             raise PermissionDenied(f"The name leads out of its folder: {shown(name)}")  # a drive or another stream
         if _WINDOWS and any(is_device(part) or part.endswith((" ", ".")) for part in found):
-            raise self._not_found(name)
+            raise self.not_found(name)
         return "/".join(found)
 
     def _regular(self, relative: str) -> Path | None:
@@ -230,14 +234,14 @@ class Store:
                 if candidate == wanted or candidate.endswith("/" + wanted):
                     ranked.setdefault((relative.count("/"), added), []).append(relative)
         if not ranked:
-            raise self._not_found(name)
+            raise self.not_found(name)
         best = ranked[min(ranked)]
         if len({PurePosixPath(path).parent for path in best}) > 1:
             raise Ambiguous(f"Several folders have {shown(name)}: {', '.join(map(shown, best[:5]))}. Name one of them.")
         best.sort(key=lambda path: self.suffixes.index(path[path.rfind(".") :].lower()))
         found = self._regular(best[0])
         if found is None:
-            raise self._not_found(name)
+            raise self.not_found(name)
         return found
 
     def _walk(self, *, hidden: bool = False) -> Iterator[str]:
@@ -253,9 +257,6 @@ class Store:
                         folders.append(f"{above}{entry.name}/")
                     elif entry.is_file():
                         yield above + entry.name
-
-    def _not_found(self, name: str) -> NotFound:
-        return NotFound(self._missing.format(name=shown(name)))
 
     def _places(self, path: Path) -> list[Path]:
         """Where the sidecar of `path` may be; the first is where it is written."""
