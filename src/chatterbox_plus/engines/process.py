@@ -82,12 +82,13 @@ class ChildProcess:
         """End it now, with whatever it started itself (which would keep its pipes open)."""
         if not self.alive:
             return
-        with contextlib.suppress(psutil.NoSuchProcess):  # it may end while we look
+        below: list[psutil.Process] = []
+        with contextlib.suppress(psutil.Error):  # it may end while we look
             below = psutil.Process(self.pid).children(recursive=True)
-            self._process.kill()
-            for process in below:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+        self._process.kill()
+        for process in below:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
     def stop(self, patience_s: float) -> int:
         """Let it leave by itself, kill it if it does not, and free everything. Gives the exit code."""
