@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from tests.fakes import CHARACTER_S, RATE, TONE, pitch, sine, words
 
 from chatterbox_plus.audio.clip import Clip, Samples
 from chatterbox_plus.engines.base import Passage, Piece, Reference
@@ -29,6 +28,7 @@ from chatterbox_plus.errors import (
     ModelLoadError,
     PlusError,
 )
+from tests.fakes import CHARACTER_S, RATE, TONE, pitch, sine, words
 
 PATIENCE_S = 20  # longer than anything here takes, so that a failure is a failure
 

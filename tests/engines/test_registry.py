@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.fakes import TONE
 
 from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.engines.registry import MODELS, Engines
 from chatterbox_plus.errors import InvalidOption, ModelLoadError, ModelNotInstalled
+from tests.fakes import TONE
 
 
 @pytest.fixture
