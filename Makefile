@@ -25,10 +25,10 @@ bench: $(VENV)/.base
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
 
-# The package is installed editable, so only a change of pyproject.toml or of the constraints installs again.
-$(VENV)/.base: pyproject.toml constraints.txt
+# The package is installed editable, so only a change of pyproject.toml (or, for tests, of the pins) installs again.
+$(VENV)/.base: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from chatterbox_plus.audio.formats import NATIVE_FORMATS
+from chatterbox_plus.engines.registry import MODELS
 
 MAX_SEED = 2**32 - 1
-MODELS = ("auto", "builtin", "english", "multilingual", "multilingual-v3", "turbo", "nano")
 
 _MODEL: dict[str, Any] = {"belongs_to": "model"}
 _JUDGE: dict[str, Any] = {"belongs_to": "judge"}
@@ -26,10 +26,8 @@ def _formats(value: Any) -> Any:
     return value
 
 
-def _folder(value: str | None) -> str | None:
+def _folder(value: str) -> str:
     """A sub-folder of outputs/ in forward slashes; "" and "/" mean its root. Unsafe parts are the store's to refuse."""
-    if value is None:
-        return None
     parts = [part.strip() for part in value.replace("\\", "/").split("/")]
     parts = [part for part in parts if part not in ("", ".")]
     if parts and all(part == ".." for part in parts):
@@ -39,15 +37,18 @@ def _folder(value: str | None) -> str | None:
 
 NativeFormat = Literal["wav", "mp3", "flac"]
 Formats = Annotated[tuple[NativeFormat, ...], BeforeValidator(_formats), Field(min_length=1)]
-Folder = Annotated[str | None, AfterValidator(_folder), Field(max_length=255)]
+Folder = Annotated[str, Field(max_length=255), AfterValidator(_folder)] | None
 
 assert set(NATIVE_FORMATS) == {"wav", "mp3", "flac"}
 
 
 class Options(BaseModel):
-    """Base of the three. Unknown fields are ignored, as the original does; numbers are never NaN or infinite."""
+    """Base of the three. Numbers are never NaN or infinite.
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, str_strip_whitespace=False)
+    Unknown fields change nothing, as in the original; they are kept in `model_extra` so that the reply can say so.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
     project: Folder = Field(None, description="Sub-folder of outputs/ for the result; made when missing.")
     folder: Folder = Field(None, description="Another name for `project`.")
@@ -115,7 +116,10 @@ class SpeechOptions(Options):
     trim_threshold_ms: int = Field(200, ge=50, le=1000, description="Silence shorter than this stays.")
 
     export_formats: Formats = Field(("wav", "mp3"), description="The first is streamed, the others are linked.")
-    disable_watermark: bool = True
+    disable_watermark: bool = Field(
+        True, description="false = mark the audio as synthetic, where a watermarker is there."
+    )
+    webhook_url: str | None = Field(None, max_length=2048, description="Only for /api/v1/tts/async.")
     timestamps: bool = Field(False, description="Word times in the reply (url mode) and in the sidecar.")
 
     @field_validator("text")

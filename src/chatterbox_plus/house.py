@@ -1,0 +1,42 @@
+"""The one place where settings become a working house; only `api.app` and `cli` come here."""
+
+from chatterbox_plus.audio.decode import DecodeLimits, Decoder
+from chatterbox_plus.engines.registry import Engines
+from chatterbox_plus.library.library import Library
+from chatterbox_plus.settings import Settings
+from chatterbox_plus.synthesis.studio import Studio
+
+_LARGEST_RATE, _LARGEST_FRAME = 96_000, 8  # Hz; bytes: two channels of 32 bits
+
+
+def build_studio(settings: Settings) -> Studio:
+    """Everything wired up, nothing started: `Studio.start` does that.
+
+    Raises SettingsError for defaults that no request could have.
+    """
+    paths, models, api = settings.paths, settings.models, settings.api
+    library = Library(
+        reference_audio=paths.under_data(paths.reference_audio_dir),
+        vc_inputs=paths.under_data(paths.vc_input_dir),
+        outputs=paths.under_data(paths.output_dir),
+        temp=paths.under_data(paths.temp_dir),
+        data=paths.data_dir,
+    )
+    engines = Engines(models.model, workers=models.workers, idle_exit_s=models.idle_unload_s)
+    limits = DecodeLimits(max_bytes=_largest_file(api.max_audio_s), max_duration_s=api.max_audio_s)
+    return Studio(
+        library,
+        engines,
+        Decoder(limits),
+        capacity=models.workers + api.queue_limit,
+        timeout_s=api.request_timeout_seconds,
+        max_text_chars=api.max_text_length,
+        speech_defaults={"speed_factor": settings.speed_factor.default_speed_factor, **settings.tts_defaults},
+        conversion_defaults=settings.vc_defaults,
+    )
+
+
+def _largest_file(max_audio_s: float) -> int:
+    """Bytes of the longest recording that may be worked on, as plainly stored as anybody does. Uploads have a limit of
+    their own while they arrive; this is for what lies in the data folder."""
+    return round(max_audio_s * _LARGEST_RATE * _LARGEST_FRAME)

@@ -1,0 +1,101 @@
+"""One generation written in several formats at once, with its sidecar: all of it appears, or nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chatterbox_plus.audio.clip import Samples
+from chatterbox_plus.audio.encode import Encoder
+from chatterbox_plus.audio.formats import FORMATS
+from chatterbox_plus.library.library import output_url
+from chatterbox_plus.library.store import Store
+from chatterbox_plus.library.writing import Reservation
+
+SPEECH_MP3_BIT_RATE = 320_000  # bit/s, as the original exports speech; joins keep the format table's own
+UNCUT = "_uncut.wav"  # beside the cut audio when `keep_original_wav_ae` asks for it
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What the blocks of a job are. rate: Hz. bit_rate: bit/s for lossy formats, None = the format's own."""
+
+    rate: int
+    channels: int = 1
+    bit_rate: int | None = None
+
+
+@dataclass(frozen=True)
+class MadeFile:
+    """A file that is now in outputs/."""
+
+    format: str
+    path: str  # below outputs/, forward slashes
+    size_bytes: int
+
+    @property
+    def filename(self) -> str:
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def url(self) -> str:
+        """Root-relative, ASCII, with neither ':' nor '|' in it."""
+        return output_url(self.path)
+
+
+class Export:
+    """Blocks of samples to files. Use it inside the reservation's `with`: what is not committed goes."""
+
+    def __init__(
+        self,
+        store: Store,
+        reservation: Reservation,
+        formats: Sequence[str],
+        sound: Sound,
+    ) -> None:
+        self._store, self._reservation, self._rate = store, reservation, sound.rate
+        self._samples = 0
+        self._encoders = {
+            name: Encoder(
+                name,
+                rate=sound.rate,
+                channels=sound.channels,
+                sink=reservation.open(FORMATS[name].suffix),
+                bit_rate=sound.bit_rate,
+            )
+            for name in formats
+        }
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds pushed so far."""
+        return self._samples / self._rate
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Format -> file name, as the sidecar lists them."""
+        return {name: self._reservation.name(FORMATS[name].suffix) for name in self._encoders}
+
+    def push(self, block: Samples) -> None:
+        self._samples += block.shape[-1]
+        for encoder in self._encoders.values():
+            encoder.push(block)
+
+    def finish(self) -> None:
+        """The audio is whole; the sidecar may be written now, and then `commit`."""
+        for encoder in self._encoders.values():
+            encoder.finish()
+
+    def commit(self, sidecar: dict[str, Any]) -> tuple[MadeFile, ...]:
+        """Puts audio and sidecar in their places. Raises StorageFull; then nothing stays."""
+        self._reservation.write_json(sidecar)
+        placed = self._reservation.commit()
+        made = []
+        for name in self._encoders:
+            path = placed[FORMATS[name].suffix]
+            made.append(MadeFile(name, self._store.relative(path), path.stat().st_size))
+        return tuple(made)
+
+
+def suffixes(formats: Sequence[str], *, uncut: bool = False) -> tuple[str, ...]:
+    """What to reserve for these formats."""
+    return (*(FORMATS[name].suffix for name in formats), *((UNCUT,) if uncut else ()))

@@ -1,0 +1,71 @@
+"""What is said plainly about fields that were sent and change nothing."""
+
+from collections.abc import Iterable
+
+from chatterbox_plus.engines.base import EngineInfo
+from chatterbox_plus.synthesis.options import ConversionOptions, Options, SpeechOptions, belonging_to
+
+_NEEDS = {
+    "trim_threshold_ms": "trim",
+    "ae_threshold": "use_auto_editor",
+    "ae_margin": "use_auto_editor",
+    "keep_original_wav_ae": "use_auto_editor",
+    "normalize_method": "normalize_audio",
+    "normalize_level": "normalize_audio",
+    "normalize_tp": "normalize_audio",
+    "normalize_lra": "normalize_audio",
+}
+"""Options that only matter when another one is on."""
+
+_AS_ASKED = {
+    "bypass_whisper_checking": True,
+    "num_candidates_per_chunk": 1,
+    "max_attempts_per_candidate": 1,
+    "speed_factor_library": "auto",
+}
+"""Values that ask for just what happens anyway: nothing to remark."""
+
+
+def speech_notes(sent: SpeechOptions, info: EngineInfo, *, judge: bool = False) -> list[str]:
+    """Remarks on the fields of a speech request that had no effect.
+
+    sent: the request before any defaults were filled in: only what the client wrote is remarked on.
+    judge: whether takes are compared (Whisper), so that the judge's fields matter.
+    """
+    fields = sent.model_fields_set & set(SpeechOptions.model_fields)
+    notes = unknown_notes(sent)
+    notes += _idle((fields & belonging_to("model")) - info.uses, sent, f"the {info.name} engine does not use it")
+    if not judge:
+        notes += _idle(fields & belonging_to("judge"), sent, "speech validation is not installed")
+    notes += _idle(fields & {"speed_factor_library"}, sent, "one library makes all speed changes")
+    for name in sorted(fields & set(_NEEDS)):
+        if getattr(sent, name) and not getattr(sent, _NEEDS[name]):
+            notes.append(f"{name} had no effect: {_NEEDS[name]} is off")
+    if sent.webhook_url is not None:
+        notes.append("webhook_url had no effect: it belongs to /api/v1/tts/async")
+    return notes + _watermark(sent.disable_watermark, info)
+
+
+def conversion_notes(sent: ConversionOptions, info: EngineInfo) -> list[str]:
+    """Remarks on the fields of a conversion request that had no effect."""
+    return unknown_notes(sent) + _watermark(sent.disable_watermark, info)
+
+
+def unknown_notes(sent: Options) -> list[str]:
+    """Remarks on fields that no operation knows."""
+    return [f"{_printable(name)} had no effect: there is no such field" for name in sorted(sent.model_extra or {})[:10]]
+
+
+def _printable(name: str) -> str:
+    return "".join(c if c.isascii() and c.isprintable() and c != ";" else "?" for c in name[:64])
+
+
+def _idle(names: Iterable[str], sent: Options, why: str) -> list[str]:
+    asked = sorted(n for n in names if getattr(sent, n) is not None and getattr(sent, n) != _AS_ASKED.get(n))
+    return [f"{name} had no effect: {why}" for name in asked]
+
+
+def _watermark(disabled: bool, info: EngineInfo) -> list[str]:
+    if disabled or not info.preview:
+        return []
+    return [f"disable_watermark=false had no effect: the {info.name} engine's audio carries no watermark"]

@@ -1,0 +1,85 @@
+"""A plan being spoken: one stream of sound out of many passages, and when each word sounds in it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Event
+
+import numpy as np
+
+from chatterbox_plus.audio.clip import Samples, samples_in, silence
+from chatterbox_plus.audio.formats import SPEECH_RATE
+from chatterbox_plus.audio.resample import resample
+from chatterbox_plus.engines.base import Piece, Reference
+from chatterbox_plus.engines.host import EngineHost
+from chatterbox_plus.errors import GenerationError
+from chatterbox_plus.synthesis.plan import Plan, PlannedPassage
+from chatterbox_plus.synthesis.progress import Progress
+
+
+@dataclass(frozen=True)
+class TimedWord:
+    """A word of the text as it was sent: seconds in the finished audio, character offsets into that text."""
+
+    text: str
+    start_s: float
+    end_s: float
+    char_start: int
+    char_end: int
+
+
+class Speaking:
+    """One plan on its way through an engine. `blocks` may be run once; `words` is complete when it has ended."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        text: str,
+        host: EngineHost,
+        reference: Reference | None,
+        *,
+        cancel: Event,
+        timeout_s: float,
+        progress: Progress | None = None,
+    ) -> None:
+        self._plan, self._text, self._host, self._reference = plan, text, host, reference
+        self._cancel, self._timeout_s, self._progress = cancel, timeout_s, progress
+        self._samples = 0
+        self.words: list[TimedWord] = []
+
+    def blocks(self) -> Iterator[Samples]:
+        """Mono samples (n,) at SPEECH_RATE, a passage and the pause after it at a time, in the order of the text.
+
+        Raises what the engine raises; GenerationError if it makes nothing of a passage that has letters or digits.
+        """
+        planned = self._plan.passages
+        pieces = self._host.speak(
+            [p.passage for p in planned], self._reference, cancel=self._cancel, timeout_s=self._timeout_s
+        )
+        for done, (part, piece) in enumerate(zip(planned, pieces, strict=True), start=1):
+            samples = self._sound(part, piece)
+            self._note_words(part, piece)
+            pause = silence(samples_in(part.pause_s, SPEECH_RATE))
+            self._samples += len(samples) + len(pause)
+            yield np.concatenate([samples, pause])
+            if self._progress:
+                self._progress(done, len(planned))
+
+    def _sound(self, part: PlannedPassage, piece: Piece) -> Samples:
+        samples = piece.clip.samples
+        if not len(samples) and any(c.isalnum() for c in part.passage.text):
+            raise GenerationError("the engine made no sound of a passage that has words in it")
+        if not np.isfinite(samples).all():
+            raise GenerationError("the engine made samples that are not numbers")
+        return resample(samples, piece.clip.rate, SPEECH_RATE)
+
+    def _note_words(self, part: PlannedPassage, piece: Piece) -> None:
+        offset_s = self._samples / SPEECH_RATE
+        for word in piece.words:
+            start, end = part.origin(word)
+            said = TimedWord(self._text[start:end], offset_s + word.start_s, offset_s + word.end_s, start, end)
+            last = self.words[-1] if self.words else None
+            if last and (last.char_start, last.char_end) == (start, end):
+                # "$3" is said as "three dollars": one word of the text, however many were spoken
+                self.words[-1] = TimedWord(last.text, last.start_s, said.end_s, start, end)
+            else:
+                self.words.append(said)

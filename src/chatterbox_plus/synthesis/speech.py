@@ -1,0 +1,155 @@
+"""Text to speech as one job: whose voice, which passages, and what is done to the sound."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from threading import Event
+from typing import Any
+
+from chatterbox_plus.audio.clip import Samples
+from chatterbox_plus.audio.encode import Encoder
+from chatterbox_plus.audio.formats import SPEECH_RATE
+from chatterbox_plus.engines.base import Reference
+from chatterbox_plus.engines.host import EngineHost
+from chatterbox_plus.errors import TextTooLong
+from chatterbox_plus.library.library import Library
+from chatterbox_plus.library.naming import speech_stem
+from chatterbox_plus.library.records import Generation
+from chatterbox_plus.library.writing import Reservation
+from chatterbox_plus.synthesis.export import SPEECH_MP3_BIT_RATE, UNCUT, Sound
+from chatterbox_plus.synthesis.finish import Finish
+from chatterbox_plus.synthesis.job import Clock, Destination, Made, parameters
+from chatterbox_plus.synthesis.notes import speech_notes
+from chatterbox_plus.synthesis.options import SpeechOptions
+from chatterbox_plus.synthesis.pipeline import Speaking, TimedWord
+from chatterbox_plus.synthesis.plan import make_plan
+from chatterbox_plus.synthesis.progress import Progress
+from chatterbox_plus.synthesis.results import SpeechResult
+from chatterbox_plus.synthesis.voices import Speaker
+
+
+@dataclass(frozen=True)
+class SpeechLimits:
+    """What a server allows. timeout_s: seconds without a finished passage."""
+
+    max_text_chars: int
+    timeout_s: float
+
+
+class SpeechJob:
+    """See `job.Job`."""
+
+    sound = Sound(SPEECH_RATE, bit_rate=SPEECH_MP3_BIT_RATE)
+
+    def __init__(
+        self,
+        sent: SpeechOptions,
+        options: SpeechOptions,
+        speaker: Speaker,
+        host: EngineHost,
+        reference: Reference | None,
+        library: Library,
+        *,
+        limits: SpeechLimits,
+        cancel: Event,
+        clock: Clock,
+        speed: float | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """sent: as the client wrote it; options: with the defaults filled in. speed: instead of the option's, 0.25-4.0.
+
+        Raises TextTooLong and what `make_plan` raises.
+        """
+        if len(options.text) > limits.max_text_chars:
+            raise TextTooLong(
+                f"the text has {len(options.text)} characters; this server takes {limits.max_text_chars}", param="text"
+            )
+        self._options, self._speaker, self._host, self._library, self._clock = options, speaker, host, library, clock
+        self._plan = make_plan(options, speaker, host.info)
+        self._speaking = Speaking(
+            self._plan, options.text, host, reference, cancel=cancel, timeout_s=limits.timeout_s, progress=progress
+        )
+        self._finish = Finish(
+            options,
+            speed=options.speed_factor if speed is None else speed,
+            rate=self.sound.rate,
+            folder=library.temp,
+            lra_asked="normalize_lra" in sent.model_fields_set,
+        )
+        self._notes = speech_notes(sent, host.info)
+        self.cancel = cancel
+        self.model = host.info.name
+        self.seed: int | None = self._plan.seed
+        self.destination = Destination(
+            options.subfolder,
+            speech_stem(
+                clock.when,
+                temperature=options.temperature,
+                seed=options.seed,
+                exaggeration=options.exaggeration,
+                speed_factor=options.speed_factor,
+                trim=options.trim,
+                trim_threshold_ms=options.trim_threshold_ms,
+            ),
+            options.export_formats,
+            uncut=options.use_auto_editor and options.keep_original_wav_ae,
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*self._notes, *self._finish.notes)
+
+    @property
+    def words(self) -> tuple[TimedWord, ...]:
+        """When each word sounds in the finished audio; complete once the blocks have ended."""
+        at = self._finish.map_time
+        return tuple(replace(w, start_s=at(w.start_s), end_s=at(w.end_s)) for w in self._speaking.words)
+
+    def blocks(self, reservation: Reservation | None) -> Iterator[Samples]:
+        uncut = partial(self._keep_uncut, reservation) if reservation and self.destination.uncut else None
+        return self._finish.run(self._speaking.blocks(), uncut)
+
+    def _keep_uncut(self, reservation: Reservation, blocks: Iterator[Samples]) -> None:
+        encoder = Encoder("wav", rate=self.sound.rate, sink=reservation.open(UNCUT))
+        for block in blocks:
+            encoder.push(block)
+        encoder.finish()
+
+    def sidecar(self, names: dict[str, str], made: Made) -> dict[str, Any]:
+        extra: dict[str, Any] = {}
+        if self._options.timestamps:
+            extra = {"words": [asdict(w) for w in self.words], "words_estimated": self._host.info.estimates_word_times}
+        return Generation(
+            "tts",
+            parameters(self._options, seed=self._plan.seed, language=self._plan.language),
+            {
+                "processing_time_seconds": round(made.processing_s, 3),
+                "seed_used": self._plan.seed,
+                "model": self.model,
+                "chunks_processed": len(self._plan.passages),
+                "text_length": len(self._options.text),
+                "processed_text_length": self._plan.spoken_chars,
+                "duration_seconds": round(made.duration_s, 3),
+                "notes": list(self.notes),
+            },
+            names,
+            extra,
+            self._clock.when,
+        ).as_json()
+
+    def result(self, made: Made) -> SpeechResult:
+        return SpeechResult(
+            files=made.files,
+            duration_s=made.duration_s,
+            processing_s=made.processing_s,
+            model=self.model,
+            notes=self.notes,
+            seed=self._plan.seed,
+            passages=len(self._plan.passages),
+            words=self.words if self._options.timestamps else (),
+            words_estimated=self._host.info.estimates_word_times,
+        )
+
+    def kept(self) -> None:
+        if self._speaker.recording:
+            self._library.note_use(self._speaker.recording)

@@ -1,0 +1,333 @@
+"""All that can be asked of the house, in plain calls: what the API, the CLI and jobs use.
+
+Synchronous and thread-safe; every call takes an Event that stops its work within a second.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import Any, TypeVar
+
+from chatterbox_plus.audio.decode import Decoder
+from chatterbox_plus.audio.encode import Encoder
+from chatterbox_plus.audio.formats import FORMATS
+from chatterbox_plus.engines.host import EngineHost
+from chatterbox_plus.engines.registry import Engines, ModelInfo
+from chatterbox_plus.errors import BadRequest, Cancelled
+from chatterbox_plus.library.library import Library
+from chatterbox_plus.library.writing import Reservation
+from chatterbox_plus.synthesis.convert import ConversionJob, Source, Target
+from chatterbox_plus.synthesis.defaults import with_defaults
+from chatterbox_plus.synthesis.export import Export, suffixes
+from chatterbox_plus.synthesis.gate import Gate
+from chatterbox_plus.synthesis.job import Clock, Job, Made
+from chatterbox_plus.synthesis.joining import JoinJob
+from chatterbox_plus.synthesis.options import ConversionOptions, JoinOptions, SpeechOptions
+from chatterbox_plus.synthesis.progress import Progress
+from chatterbox_plus.synthesis.results import ConversionResult, JoinResult, LiveAudio, Result, SpeechResult
+from chatterbox_plus.synthesis.speech import SpeechJob, SpeechLimits
+from chatterbox_plus.synthesis.starter import make_starter_files
+from chatterbox_plus.synthesis.voices import Speaker, VoiceInfo, Voices
+
+AnyResult = TypeVar("AnyResult", bound=Result)
+
+
+class Studio:
+    """Speaks, converts and joins. Owns its engines and decoder: `close` ends them."""
+
+    def __init__(
+        self,
+        library: Library,
+        engines: Engines,
+        decoder: Decoder,
+        *,
+        capacity: int,
+        timeout_s: float,
+        max_text_chars: int,
+        speech_defaults: Mapping[str, Any] | None = None,
+        conversion_defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        """capacity: requests at once, waiting ones included. timeout_s: seconds without progress before giving up.
+
+        speech_defaults, conversion_defaults: the configuration's; the rest comes from the options' own defaults.
+        """
+        self.library, self.engines, self.decoder = library, engines, decoder
+        self.voices = Voices(library, decoder)
+        self._gate = Gate(capacity)
+        self._limits = SpeechLimits(max_text_chars, timeout_s)
+        self._speech_defaults = ("tts_defaults", speech_defaults or {})
+        self._conversion_defaults = ("vc_defaults", conversion_defaults or {})
+
+    @property
+    def busy(self) -> int:
+        """Requests in the house now."""
+        return self._gate.inside
+
+    def start(self) -> None:
+        """Warms up engine children and decoder, removes what a crash left, furnishes a fresh data folder."""
+        self.library.sweep()
+        self.engines.get().warm_up()
+        self.decoder.warm_up()
+        make_starter_files(self)
+
+    def close(self) -> None:
+        self.engines.close()
+        self.decoder.close()
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """Every known model and whether it is installed."""
+        return self.engines.catalog()
+
+    def voice_list(self, language: str | None = None) -> list[VoiceInfo]:
+        """Voices that a request may name: stored ones, OpenAI's names, the engine's own (of one language, if given)."""
+        return self.voices.list(self.engines.get("auto").info, language)
+
+    # Speech
+
+    def speak(
+        self,
+        options: SpeechOptions,
+        *,
+        cancel: Event,
+        reference: Path | None = None,
+        progress: Progress | None = None,
+    ) -> SpeechResult:
+        """Text to files below outputs/. reference: a recording to sound like, given directly instead of by name."""
+        return self._keep(lambda: self._speech(options, cancel, reference=reference, progress=progress))
+
+    def speak_live(
+        self,
+        options: SpeechOptions,
+        *,
+        cancel: Event,
+        format: str | None = None,
+        keep: bool = True,
+        speed: float | None = None,
+        any_model: bool = False,
+        reference: Path | None = None,
+        progress: Progress | None = None,
+    ) -> LiveAudio:
+        """Text to bytes while it is spoken; whatever can be known to fail before the first byte is raised here.
+
+        format: of the bytes (any of FORMATS), None for the first of export_formats. keep: whether there is a file with
+        its sidecar at the end. speed: instead of the option's, 0.25-4.0. any_model: an unknown model means `auto`.
+        """
+        return self._live(
+            lambda: self._speech(
+                options, cancel, speed=speed, any_model=any_model, reference=reference, progress=progress
+            ),
+            format,
+            keep,
+        )
+
+    def _speech(
+        self,
+        sent: SpeechOptions,
+        cancel: Event,
+        *,
+        speed: float | None = None,
+        any_model: bool = False,
+        reference: Path | None = None,
+        progress: Progress | None = None,
+    ) -> SpeechJob:
+        clock = Clock()
+        if reference:
+            speaker = Speaker(reference.name)
+        else:
+            speaker = self.voices.find(sent.reference_audio_filename, sent.language)
+        own = (f"default_parameters of the voice {speaker.name}", speaker.defaults)
+        options = with_defaults(sent, own, self._speech_defaults)
+        path = reference or (speaker.recording.path if speaker.recording else None)
+        return SpeechJob(
+            sent,
+            options,
+            speaker,
+            self._host(options.model, any_model),
+            self.voices.reference(path, cancel) if path else None,
+            self.library,
+            limits=self._limits,
+            cancel=cancel,
+            clock=clock,
+            speed=speed,
+            progress=progress,
+        )
+
+    def _host(self, model: str, any_model: bool = False) -> EngineHost:
+        return self.engines.get_or_auto(model) if any_model else self.engines.get(model)
+
+    # Conversion
+
+    def convert(
+        self,
+        options: ConversionOptions,
+        *,
+        cancel: Event,
+        source: Path | None = None,
+        source_name: str | None = None,
+        target: Path | None = None,
+        progress: Progress | None = None,
+    ) -> ConversionResult:
+        """A recording to files below outputs/. source, target: files given directly instead of by name."""
+        return self._keep(lambda: self._conversion(options, cancel, source, source_name, target, progress))
+
+    def convert_live(
+        self,
+        options: ConversionOptions,
+        *,
+        cancel: Event,
+        source: Path | None = None,
+        source_name: str | None = None,
+        target: Path | None = None,
+        format: str | None = None,
+        keep: bool = True,
+        progress: Progress | None = None,
+    ) -> LiveAudio:
+        """The same as bytes while it is converted; see `speak_live`."""
+        return self._live(
+            lambda: self._conversion(options, cancel, source, source_name, target, progress), format, keep
+        )
+
+    def _conversion(
+        self,
+        sent: ConversionOptions,
+        cancel: Event,
+        source: Path | None,
+        source_name: str | None,
+        target: Path | None,
+        progress: Progress | None,
+    ) -> ConversionJob:
+        clock = Clock()
+        options = with_defaults(sent, self._conversion_defaults)
+        return ConversionJob(
+            sent,
+            options,
+            self._source(options.input_audio_source, source, source_name),
+            self._target(options.target_voice_source, target, cancel),
+            self._host(options.model),
+            self.decoder,
+            self.library,
+            timeout_s=self._limits.timeout_s,
+            cancel=cancel,
+            clock=clock,
+            progress=progress,
+        )
+
+    def _source(self, name: str | None, path: Path | None, path_name: str | None) -> Source:
+        if path:
+            return Source(path_name or path.name, path)
+        if name:
+            return Source(name, self.voices.stored_input(name))
+        raise BadRequest("no recording to convert: send input_audio or input_audio_source", param="input_audio_source")
+
+    def _target(self, name: str, path: Path | None, cancel: Event) -> Target:
+        if path:
+            return Target(name, self.voices.reference(path, cancel))
+        recording = self.voices.recording(name)
+        return Target(name, self.voices.reference(recording.path, cancel), recording)
+
+    # Joining
+
+    def join(
+        self,
+        options: JoinOptions,
+        *,
+        cancel: Event,
+        uploads: Sequence[tuple[str, Path]] = (),
+        progress: Progress | None = None,
+    ) -> JoinResult:
+        """Files to one file below outputs/. uploads: (name, path) of what the upload segments mean, by index."""
+        return self._keep(lambda: self._joining(options, cancel, uploads, progress))
+
+    def join_live(
+        self,
+        options: JoinOptions,
+        *,
+        cancel: Event,
+        uploads: Sequence[tuple[str, Path]] = (),
+        format: str | None = None,
+        keep: bool = True,
+        progress: Progress | None = None,
+    ) -> LiveAudio:
+        """The same as bytes while it is joined; see `speak_live`."""
+        return self._live(lambda: self._joining(options, cancel, uploads, progress), format, keep)
+
+    def _joining(
+        self, options: JoinOptions, cancel: Event, uploads: Sequence[tuple[str, Path]], progress: Progress | None
+    ) -> JoinJob:
+        return JoinJob(options, uploads, self.decoder, self.library, cancel=cancel, clock=Clock(), progress=progress)
+
+    # Running
+
+    def _keep(self, prepare: Callable[[], Job[AnyResult]]) -> AnyResult:
+        """Runs a job into files; all of its formats, or none."""
+        clock = Clock()
+        with self._gate.pass_through():
+            job = prepare()
+            formats = job.destination.formats
+            with self._reserve(job, formats) as reservation:
+                export = Export(self.library.outputs, reservation, formats, job.sound)
+                for block in job.blocks(reservation):
+                    _still_wanted(job)
+                    export.push(block)
+                export.finish()
+                return _commit(job, export, clock)
+
+    def _live(self, prepare: Callable[[], Job[Result]], format: str | None, keep: bool) -> LiveAudio:
+        clock = Clock()
+        self._gate.enter()
+        try:
+            job = prepare()
+        except BaseException:
+            self._gate.leave()
+            raise
+        name = format or job.destination.formats[0]
+        kept = self._reserve(job, (name,)) if keep else nullcontext()
+
+        def make(live: LiveAudio) -> Generator[bytes]:
+            sound = job.sound
+            encoder = Encoder(name, rate=sound.rate, channels=sound.channels, bit_rate=sound.bit_rate)
+            with kept as reservation:
+                export = Export(self.library.outputs, reservation, (name,), sound) if reservation else None
+                for block in job.blocks(reservation):
+                    _still_wanted(job)
+                    if export:
+                        export.push(block)
+                    if data := encoder.push(block):
+                        yield data
+                rest = encoder.finish()
+                if export:
+                    export.finish()
+                    live.result = _commit(job, export, clock)
+                if rest:
+                    yield rest
+
+        return LiveAudio(
+            make,
+            format=FORMATS[name],
+            filename=job.destination.stem + FORMATS[name].suffix,
+            model=job.model,
+            notes=job.notes,
+            seed=job.seed,
+            cancel=job.cancel,
+            release=self._gate.leave,
+        )
+
+    def _reserve(self, job: Job[Result], formats: Sequence[str]) -> Reservation:
+        destination = job.destination
+        endings = suffixes(formats, uncut=destination.uncut)
+        return self.library.outputs.reserve(destination.subfolder, destination.stem, endings)
+
+
+def _commit(job: Job[AnyResult], export: Export, clock: Clock) -> AnyResult:
+    _still_wanted(job)
+    made = Made((), export.duration_s, clock.elapsed_s)
+    files = export.commit(job.sidecar(export.names, made))
+    job.kept()
+    return job.result(replace(made, files=files))
+
+
+def _still_wanted(job: Job[Result]) -> None:
+    if job.cancel.is_set():
+        raise Cancelled("the request was called off")

@@ -1,0 +1,138 @@
+"""Whose voice a name means, and what of it an engine needs."""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from chatterbox_plus.audio.decode import Decoder
+from chatterbox_plus.engines.base import EngineInfo, Reference
+from chatterbox_plus.engines.builtin.voices import resolve_stock
+from chatterbox_plus.errors import InvalidAudio, NotFound, PermissionDenied
+from chatterbox_plus.library.library import Library
+from chatterbox_plus.library.records import Voice
+
+OPENAI_VOICES = {
+    "alloy": ("f2", "female"),
+    "ash": ("m3", "male"),
+    "ballad": ("m7", "male"),
+    "coral": ("f4", "female"),
+    "echo": ("m1", "male"),
+    "fable": ("m2", "male"),
+    "onyx": ("m5", "male"),
+    "nova": ("f1", "female"),
+    "sage": ("f3", "female"),
+    "shimmer": ("f5", "female"),
+    "verse": ("m6", "male"),
+    "marin": ("Annie", "female"),
+    "cedar": ("m8", "male"),
+}
+"""The names OpenAI's clients know -> (variant of the built-in engine, gender). Each sounds different from the others; a
+file of the same name in reference_audio/ comes first, so anybody can put their own voice behind `alloy`."""
+
+REFERENCE_RATE = 24_000  # Hz
+REFERENCE_MAX_S = (
+    30.0  # more teaches no engine anything: the models listen to 6-15 s, WORLD's statistics settle by then
+)
+REFERENCE_MIN_S = 0.3
+_KEPT = 32  # decoded references in memory, about 3 MB each
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """Somebody who can speak: a stored recording or a stock voice of the engine."""
+
+    name: str  # as asked for; "default" when nobody was
+    recording: Voice | None = None
+    stock: str | None = None
+    language: str | None = None  # what the voice itself speaks
+    defaults: dict[str, Any] = field(default_factory=dict)  # its stored default_parameters
+
+
+@dataclass(frozen=True)
+class VoiceInfo:
+    """A voice in a list."""
+
+    id: str
+    name: str
+    kind: str  # "file", "alias" or "stock"
+    language: str | None = None
+    gender: str | None = None
+
+
+class Voices:
+    """Finds speakers and keeps the decoded recordings that are in use. Thread-safe."""
+
+    def __init__(self, library: Library, decoder: Decoder) -> None:
+        self._library = library
+        self._decoder = decoder
+        self._lock = threading.Lock()
+        self._decoded: OrderedDict[tuple[str, int, int], Reference] = OrderedDict()
+
+    def find(self, name: str | None, language: str | None) -> Speaker:
+        """The speaker a request means.
+
+        Raises NotFound; Ambiguous for a bare name that several files share; PermissionDenied for a name that leads out.
+        """
+        wanted = (name or "").strip()
+        if wanted.lower() in ("", "default"):
+            return Speaker("default")
+        try:
+            recording = self.recording(wanted)
+        except NotFound:
+            variant = OPENAI_VOICES.get(wanted.lower(), (wanted, None))[0]
+            stock = resolve_stock(variant, language)
+            if stock is None:
+                raise NotFound(f"voice not found: {wanted}", param="reference_audio_filename") from None
+            return Speaker(wanted, stock=stock.name, language=stock.language)
+        return Speaker(wanted, recording=recording, defaults=dict(recording.default_parameters))
+
+    def recording(self, name: str) -> Voice:
+        """The stored voice of that name. Raises as `find` does."""
+        _refuse_url(name)
+        return self._library.voice(name)
+
+    def stored_input(self, name: str) -> Path:
+        """The conversion input of that name. Raises as `find` does."""
+        _refuse_url(name)
+        return self._library.inputs.resolve(name)
+
+    def reference(self, recording: Path, cancel: Event) -> Reference:
+        """The recording as an engine takes it: mono, 24 kHz, its first 30 s.
+
+        Raises InvalidAudio when it cannot be decoded or is under 0.3 s.
+        """
+        stat = recording.stat()
+        key = (str(recording), stat.st_mtime_ns, stat.st_size)
+        with self._lock:
+            if key in self._decoded:
+                self._decoded.move_to_end(key)
+                return self._decoded[key]
+        clip = self._decoder.read(recording, rate=REFERENCE_RATE, channels=1, max_s=REFERENCE_MAX_S, cancel=cancel)
+        if clip.duration_s < REFERENCE_MIN_S:
+            raise InvalidAudio(
+                f"the voice {recording.name} is shorter than {REFERENCE_MIN_S} s: nothing can be learnt from it"
+            )
+        digest = hashlib.blake2b(clip.samples.tobytes(), digest_size=16, person=b"reference").hexdigest()
+        reference = Reference(digest, clip)
+        with self._lock:
+            self._decoded[key] = reference
+            while len(self._decoded) > _KEPT:
+                self._decoded.popitem(last=False)
+        return reference
+
+    def list(self, info: EngineInfo, language: str | None = None) -> list[VoiceInfo]:
+        """Stored voices, then the thirteen names OpenAI's clients know, then the engine's own."""
+        files = [VoiceInfo(path, path, "file") for path in self._library.voices.files()]
+        names = [VoiceInfo(name, name, "alias", None, gender) for name, (_, gender) in OPENAI_VOICES.items()]
+        stock = [VoiceInfo(v.name, v.label, "stock", v.language, v.gender) for v in info.voices]
+        wanted = language.lower() if language else None
+        return [*files, *names, *(v for v in stock if wanted is None or (v.language or "").lower() == wanted)]
+
+
+def _refuse_url(name: str) -> None:
+    if name.lower().startswith(("http://", "https://")):
+        raise PermissionDenied("this server takes no audio from URLs: send or store the file instead")

@@ -1,0 +1,77 @@
+"""The real server, as a user runs it: its own process, the built-in engine, a data folder of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+START_S = 60
+
+
+@dataclass(frozen=True)
+class LiveServer:
+    url: str
+    data: Path
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+
+@contextmanager
+def live_server(
+    folder: Path, *, env: Mapping[str, str] | None = None, flags: tuple[str, ...] = ()
+) -> Iterator[LiveServer]:
+    """A server in `folder`, ready to answer; stopped with SIGTERM. Fails with its log if it does not start."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CHATTERBOX_")}
+    command = [
+        sys.executable,
+        "-m",
+        "chatterbox_plus",
+        "serve",
+        "--port",
+        str(port),
+        "--data-dir",
+        str(folder / "data"),
+    ]
+    log = folder / "server.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*command, *flags], cwd=folder, env={**clean, **(env or {})}, stdout=out, stderr=subprocess.STDOUT
+        )
+    server = LiveServer(f"http://127.0.0.1:{port}", folder / "data", process, log)
+    try:
+        _wait(server)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(server: LiveServer) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            if requests.get(server.url + "/api/v1/health", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.05)  # polling a starting process, bounded by the deadline
+    raise AssertionError("the server did not start:\n" + server.log.read_text("utf-8", "replace"))
