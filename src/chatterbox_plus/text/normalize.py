@@ -8,6 +8,10 @@ A listener hears the same as in the documented order: lower case, blanks, dotted
 import re
 from dataclasses import dataclass
 
+from chatterbox_plus.text.dates import read_dates, read_times
+from chatterbox_plus.text.numbers import read_codes, read_numbers, read_ranges, reader
+from chatterbox_plus.text.quantities import read_money, read_units
+from chatterbox_plus.text.shorthand import read_abbreviations, read_addresses, read_signs
 from chatterbox_plus.text.sound_words import SoundWords, apply
 from chatterbox_plus.text.spans import Spoken
 
@@ -27,11 +31,26 @@ class TextRules:
 # [1] [2, 3] [4-6] after anything but a blank, or after a blank that follows a sentence mark; (2) only after a mark or a
 # closing quote, since "option (2)" or "f(2)" are meant to be read.
 _REFERENCE = re.compile(
-    r"(?<=[\w.,;:!?…。！？؟।\"'”’»)\]])\[\d{1,3}(?:\s?[,;–-]\s?\d{1,3}){0,9}\]"
+    r"(?<=[\w.,;:!?…。！？؟।\"'”’»)\]]) ?\[\d{1,3}(?:\s?[,;–-]\s?\d{1,3}){0,9}\]"
     r"|(?<=[.!?…。！？؟।] )\[\d{1,3}\](?=\s|$|\[)"
     r"|(?<=[.,;:!?…。！？؟।\"”’»])\(\d{1,3}\)(?!\w)"
 )
-_DOTTED = re.compile(r"(?<![\w.])(?:[^\W\d_]\.){2,}(?!\w)|(?<![\w.])[^\W\d_](?:\.[^\W\d_]){2,}(?!\w)")
+_DOTTED = re.compile(
+    r"(?<![\w.])(?![ap]\.m\.(?!\w))(?:[^\W\d_]\.){2,}(?!\w)|(?<![\w.])[^\W\d_](?:\.[^\W\d_]){2,}(?!\w)"
+)
+# What is longest goes first: a date holds numbers, a price a unit, a web address everything.
+_RULES = (
+    read_addresses,
+    read_abbreviations,
+    read_dates,
+    read_times,
+    read_codes,
+    read_money,
+    read_ranges,
+    read_units,
+    read_signs,
+    read_numbers,
+)
 _BLANKS = re.compile(r"\s+")
 
 
@@ -40,6 +59,9 @@ def normalize(spoken: Spoken, rules: TextRules, language: str) -> Spoken:
     spoken = apply(spoken, rules.sound_words)
     if rules.remove_reference_numbers:
         spoken = spoken.sub(_REFERENCE, "")
+    if rules.normalize_numbers and (known := reader(language)):
+        for rule in _RULES:
+            spoken = rule(spoken, known)
     return spoken
 
 

@@ -20,8 +20,8 @@ _DOT_ORDINALS = frozenset(  # "1." means first
 # nupunkt learnt from legal texts to see abbreviations in everyday words: "It is cold. Put on a hat.", "No. Go!"
 _PLAIN_END = re.compile(r"(?<![\w.])([a-z]{3,30}|[Nn]o)\.\s+(?=[A-Z])")
 _REALLY_ABBREVIATED = frozenset(
-    "approx art assn cert cit dept dist eds esp est ext fig figs govt incl mfg misc nat nos obs orig para paras pop pts "
-    "pub sec seq supp tel temp trans vol vols".split()  # noqa: SIM905
+    "approx art assn cert cit dept dist eds esp est ext fig figs govt incl mfg misc nat nos obs orig para "  # noqa: SIM905
+    "paras pop pts pub sec seq supp tel temp trans vol vols".split()
 )
 _lock = Lock()  # neither library promises that threads may share its model
 
