@@ -222,7 +222,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "API_KEY_REQUIRED": ("api", "api_key_required"),
     "CORS_ORIGINS": ("api", "cors_origins"),
     "KEEP_OPENAI_OUTPUTS": ("api", "keep_openai_outputs"),
-    "WEBHOOK_SECRET": ("api", "webhook_secret"),
+    "WEBHOOKSECRET": ("api", "webhook_secret"),
     "DATABASE_URL": ("storage", "database_url"),
     "STORAGE_URL": ("storage", "storage_url"),
 }
@@ -239,7 +239,8 @@ WITHOUT_EFFECT = frozenset(
 )  # fmt: skip
 """Keys of the original's files that are accepted and change nothing; `load` warns of those that ask for a change."""
 
-_SECRET = frozenset({"api.webhook_secret", "storage.database_url", "storage.storage_url"})  # never quoted in a message
+SECRET = frozenset({"api.webhook_secret", "storage.database_url", "storage.storage_url"})
+"""Keys whose values are never shown, and which are no flags: other users see a process's arguments."""
 _DEFAULTS: dict[str, tuple[type[Options], dict[str, str]]] = {
     "tts_defaults": (SpeechOptions, {"text": "-"}),
     "vc_defaults": (ConversionOptions, {"target_voice_source": "-"}),
@@ -268,7 +269,7 @@ def load(
     for name, value in variables.items():
         _put(tree, name, value, _variable, origin)
     for name, value in given.items():
-        _put(tree, name, value, _flag, origin)
+        _put(tree, name, value, flag, origin)
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
@@ -337,7 +338,7 @@ def _variable(name: str) -> str:
     return PREFIX + name
 
 
-def _flag(name: str) -> str:
+def flag(name: str) -> str:
     return "--" + name.lower().replace("_", "-")
 
 
@@ -398,7 +399,7 @@ def _explain(error: ValidationError, origin: Mapping[str, str], above: str = "")
             lines.append(f"unknown setting {key}{_meant(parts[-1], {*Settings.model_fields, *keys()})}")
             continue
         message = item["msg"].removeprefix("Input ").removeprefix("Value error, ")
-        unsaid = key in _SECRET or isinstance(item["input"], dict | list | tuple)
+        unsaid = key in SECRET or isinstance(item["input"], dict | list | tuple)
         lines.append(f"{name}: {message}" + ("" if unsaid else f", not {item['input']!r}"))
     return "; ".join(dict.fromkeys(lines))
 

@@ -1,0 +1,36 @@
+"""`python -m bench`: all figures, as JSON lines. `python -m bench NAME…`: some. `--list`: what there is."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import audio, joining, serving, speech
+from bench.measure import Bench, Setting, machine
+
+BENCHES: dict[str, Bench] = {**speech.BENCHES, **serving.BENCHES, **audio.BENCHES, **joining.BENCHES}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("bench", description=__doc__)
+    parser.add_argument("name", nargs="*", help="benches to run (default: all)")
+    parser.add_argument("--list", action="store_true", help="name the benches and stop")
+    parser.add_argument("--full", action="store_true", help="an hour of audio where ten minutes would do")
+    args = parser.parse_args()
+    if unknown := set(args.name) - set(BENCHES):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    if args.list:
+        for name, bench in BENCHES.items():
+            sys.stdout.write(f"{name:12} {(bench.__doc__ or '').splitlines()[0]}\n")
+        return 0
+    sys.stdout.write(machine().line() + "\n")
+    for name in args.name or BENCHES:
+        with tempfile.TemporaryDirectory(prefix="chatterbox-bench-", ignore_cleanup_errors=True) as folder:
+            for figure in BENCHES[name](Setting(Path(folder), args.full)):
+                sys.stdout.write(figure.line() + "\n")
+                sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The commands of `chatterbox-plus`, a module each, and what they share."""

@@ -1,0 +1,147 @@
+"""`serve`: the HTTP API on this machine, or on the network."""
+
+import argparse
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+from contextlib import closing
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chatterbox_plus import __version__
+from chatterbox_plus.commands import flags
+from chatterbox_plus.errors import BadRequest, ModelLoadError, SettingsError
+from chatterbox_plus.settings import ENVIRONMENT, SECRET, Settings, load
+
+if TYPE_CHECKING:
+    from chatterbox_plus.synthesis.studio import Studio
+
+_EPILOG = """\
+examples:
+  chatterbox-plus serve
+  chatterbox-plus serve --port 8000 --data-dir ~/speech --log-level warning
+
+Everything can be set in config.yaml and in CHATTERBOX_* variables too; see config.example.yaml.
+"""
+_GRACE_S = 3  # for requests that are under way when the server is told to stop
+_BACKLOG = 2048  # connections that may wait to be accepted; uvicorn's own default
+_log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = _EPILOG
+    parser.usage = "%(prog)s [options]"
+    flags.add_setting_flags(parser, [name for name, place in ENVIRONMENT.items() if ".".join(place) not in SECRET])
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to stop. Raises SettingsError; BadRequest for an address that cannot be had."""
+    settings, warnings = load(os.environ, flags.settings_from(args))
+    _start_log(settings)
+    for warning in warnings:
+        _log.warning("%s", warning)
+    listener = _listen(settings.server.host, settings.server.port)
+    server = None
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        import uvicorn
+
+        from chatterbox_plus.api.app import create_app
+        from chatterbox_plus.house import build_studio
+
+        with closing(listener), closing(build_studio(settings)) as studio:
+            _start(studio)
+            config = uvicorn.Config(
+                create_app(settings, studio),
+                log_config=None,
+                access_log=False,  # the app writes its own, with the request's id
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+
+            class Server(uvicorn.Server):
+                async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                    await super().startup(sockets)
+                    if self.started:
+                        _introduce(settings, listener, studio)
+
+            server = Server(config)
+            server.run([listener])
+    except KeyboardInterrupt:  # uvicorn repeats the signal once it has stopped
+        return 0 if server and server.started else 130
+    return 0
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _start(studio: "Studio") -> None:
+    try:
+        studio.start()
+    except ModelLoadError as error:  # requests will be told; joining and the library work
+        _log.error("%s", error.message)
+
+
+def _start_log(settings: Settings) -> None:
+    """Log lines to stderr, and to a rotated file if one is set. Raises SettingsError if it cannot be written."""
+    server, paths = settings.server, settings.paths
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if server.log_file_path:
+        named = Path(server.log_file_path)
+        path = paths.under_data(paths.logs_dir / named if named.name == str(named) else named)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(
+                RotatingFileHandler(
+                    path,
+                    maxBytes=round(server.log_file_max_size_mb * 2**20),
+                    backupCount=server.log_file_backup_count,
+                    encoding="utf-8",
+                )
+            )
+        except OSError as error:
+            raise SettingsError(f"server.log_file_path cannot be written: {error.strerror}") from None
+    logging.basicConfig(
+        level=server.log_level.upper(), handlers=handlers, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    if server.log_level != "debug":
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its greeting says less than ours
+        logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The listening socket. Taken before anything is started, so that a second server stops at once."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except socket.gaierror:
+        raise SettingsError(f"server.host: there is no such address here: {host}") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            hint = "is another server running? --port takes another one, 0 any free one"
+            raise BadRequest(f"port {port} is in use: {hint}") from None
+        raise BadRequest(f"cannot listen on {host} port {port}: {error.strerror}") from None
+
+
+def _introduce(settings: Settings, listener: socket.socket, studio: "Studio") -> None:
+    server, info = settings.server, studio.engines.get("auto").info
+    port = listener.getsockname()[1]
+    host = "localhost" if server.host in ("0.0.0.0", "::", "127.0.0.1", "::1") else server.host
+    voice = f"{info.name}, a preview voice until a neural model is installed" if info.preview else info.name
+    lines = [
+        f"Chatterbox Plus {__version__} is ready at http://{f'[{host}]' if ':' in host else host}:{port}",
+        f"  speaks with: {voice}",
+        "  documentation: /docs    to stop: Ctrl-C",
+    ]
+    if not server.loopback and not settings.api.api_key_required:
+        lines += [
+            "  WARNING: other machines can reach this server, and it asks nobody for a key:",
+            f"  whoever reaches port {port} can use every voice and read every output. Bind to 127.0.0.1 to stop that.",
+        ]
+    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.flush()
