@@ -50,6 +50,19 @@ def test_each_rule_can_be_turned_off(rule: str, written: str, kept: str, changed
     assert said(written, rules=TextRules()) == changed
 
 
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("In the US, the IT team", "in the u s, the i t team"),
+        ("a PDF on NASA's TV", "a p d f on nasa's t v"),
+        ("TELL US ABOUT IT", "tell us about it"),
+        ("let us do it", "let us do it"),
+    ],
+)
+def test_lower_case_does_not_turn_letters_into_words(written: str, spoken: str):
+    assert said(written, rules=TextRules()) == spoken
+
+
 def test_sound_words_go_first():
     rules = TextRules(sound_words=(("SQL", "sequel"), ("km", "klicks")))
     assert said("SQL and 5 km", rules=rules) == "sequel and five klicks"

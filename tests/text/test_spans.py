@@ -34,6 +34,12 @@ def test_what_a_replacement_keeps_stays_exact():
     assert [source(spoken, part, original) for part in ("10", " to ", "15")] == ["10", "-", "15"]
 
 
+def test_only_whole_words_are_kept():
+    original = "the 1st."
+    spoken = Spoken.of(original).sub(re.compile(r"1st\."), "first.")
+    assert [source(spoken, part, original) for part in ("fir", "st", ".")] == ["1st", "1st", "."]
+
+
 def test_an_insertion_stands_for_its_match():
     original = "say 5"
     spoken = Spoken.of(original).sub(re.compile(r"5"), "5 times")

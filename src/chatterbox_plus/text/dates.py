@@ -7,6 +7,8 @@ from functools import lru_cache
 from chatterbox_plus.text.numbers import Reader, Unsayable, sub
 from chatterbox_plus.text.spans import Spoken
 
+_TIME_RANGE = re.compile(r"(?<=:[0-5]\d) ?[–—-] ?(?=\d{1,2}:[0-5]\d)")
+
 
 @lru_cache(maxsize=64)
 def _patterns(r: Reader) -> dict[str, re.Pattern[str]]:
@@ -95,6 +97,7 @@ def read_times(spoken: Spoken, r: Reader) -> Spoken:
         words = clock(r, int(match[1]), int(match[2]))
         return f"{words} {lexicon.and_} {r.cardinal(int(match[3]))}" if match[3] else words
 
+    spoken = spoken.sub(_TIME_RANGE, f" {lexicon.to} ")
     if lexicon.code == "en":
         spoken = sub(spoken, patterns["half day"], half_day)
     spoken = sub(spoken, patterns["clock"], time)

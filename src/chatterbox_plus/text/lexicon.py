@@ -90,6 +90,7 @@ class Lexicon:
     reads_years: bool = False  # 1961 is "nineteen sixty-one", not a thousand and so on
     ordinal_marks: str = ""  # regex of what makes 1 into first: "st|nd|rd|th"
     ordinal_genders: Mapping[str, str] = field(default_factory=dict)  # mark -> gender other than m
+    contract: Callable[[str], str] = field(default=lambda words: words)  # "de euros" -> "d'euros"
     num2words_has_genders: bool = False  # its ordinals take gender=
     ordinal: Callable[[str, str], str] = field(default=lambda words, gender: words)  # (num2words' ordinal, gender)
     months: tuple[tuple[str, ...], ...] = ()  # per month: its name in a date, then other ways of writing it
@@ -104,7 +105,6 @@ class Lexicon:
     names_cents: bool = True  # "drei Euro fünfzig" does not
     scales: tuple[str, ...] = ()  # words after which a currency still follows: "million"
     scale_of: str = ""  # between a scale and the currency: "un million d'euros" has "de"
-    scale_of_vowel: str = ""  # the same before a vowel
     units: Mapping[str, Noun] = field(default_factory=dict)
     fractions: Mapping[str, str] = field(default_factory=dict)  # "1/2" -> "one half"
     half_joint: str = ""  # "2½": two + this + half

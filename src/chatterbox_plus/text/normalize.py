@@ -9,9 +9,10 @@ import re
 from dataclasses import dataclass
 
 from chatterbox_plus.text.dates import read_dates, read_times
+from chatterbox_plus.text.languages import base
 from chatterbox_plus.text.numbers import read_codes, read_numbers, read_ranges, reader
 from chatterbox_plus.text.quantities import read_money, read_units
-from chatterbox_plus.text.shorthand import read_abbreviations, read_addresses, read_signs
+from chatterbox_plus.text.shorthand import read_abbreviations, read_addresses, read_roman, read_signs
 from chatterbox_plus.text.sound_words import SoundWords, apply
 from chatterbox_plus.text.spans import Spoken
 
@@ -38,10 +39,13 @@ _REFERENCE = re.compile(
 _DOTTED = re.compile(
     r"(?<![\w.])(?![ap]\.m\.(?!\w))(?:[^\W\d_]\.){2,}(?!\w)|(?<![\w.])[^\W\d_](?:\.[^\W\d_]){2,}(?!\w)"
 )
+# English words of capitals that are said as letters: those without a vowel, and those that would be read as a word.
+_INITIALS = re.compile(r"(?<![\w.'’-])(?:[B-DF-HJ-NP-TV-XZ]{2,5}|US|USA|UK|EU|UN|IT|AI|UAE|ID|IQ|UI|OS|IP)(?![\w'’])")
 # What is longest goes first: a date holds numbers, a price a unit, a web address everything.
 _RULES = (
     read_addresses,
     read_abbreviations,
+    read_roman,
     read_dates,
     read_times,
     read_codes,
@@ -75,7 +79,17 @@ def finish(sentence: Spoken, rules: TextRules, language: str) -> Spoken:
         sentence = sentence.sub(_DOTTED, _letters)
     if rules.normalize_spacing:
         sentence = sentence.sub(_BLANKS, " ")
-    return sentence.lower() if rules.to_lowercase else sentence
+    if not rules.to_lowercase:
+        return sentence
+    if rules.fix_dot_letters and base(language) == "en":
+        sentence = sentence.sub(_INITIALS, _spelt)
+    return sentence.lower()
+
+
+def _spelt(match: re.Match[str]) -> str:
+    """Capitals to letters, where lower case would hide that they are ("us", "it"), unless everything is in capitals."""
+    around = match.string[max(0, match.start() - 40) : match.end() + 40]
+    return " ".join(match[0]) if any(map(str.islower, around)) else match[0]
 
 
 def _letters(match: re.Match[str]) -> str:

@@ -99,7 +99,7 @@ class Reader:
 
     def amount(self, written: str, thing: Noun) -> str:
         """ "2,5" and a noun -> "two point five hours". Raises Unsayable."""
-        return f"{self.say(written, thing.gender)} {self.form(written, thing)}"
+        return self.lexicon.contract(f"{self.say(written, thing.gender)} {self.form(written, thing)}")
 
     def count(self, value: int, thing: Noun) -> str:
         """(2, hour) -> "two hours". Raises Unsayable."""

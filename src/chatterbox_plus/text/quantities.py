@@ -24,7 +24,7 @@ def _patterns(r: Reader) -> dict[str, re.Pattern[str]]:
         "money last": rf"(?:(?<![\w)\]])([-−])(?=\d))?{r.begin}({n}){to}{scale}\s?({money})(?!\w)",
         "percent": rf"(?:(?<![\w)\]])([-−])(?=\d))?{r.begin}({n})\s?%",
         "degree": rf"(?:(?<![\w)\]])([-−])(?=\d))?{r.begin}({n})\s?°(?:\s?([CFK])(?!\w))?",
-        "unit": rf"(?:(?<![\w)\]])([-−])(?=\d))?{r.begin}({n})(?:\s|-)?({units})(?![\w²³°]|/\w)",
+        "unit": rf"(?:(?<![\w)\]])([-−])(?=\d))?{r.begin}({n})(\s|-)?({units})(?![\w²³°]|/\w)",
         "feet": r"(?<![\w.,])(\d{1,3})['′](?:\s?(\d{1,2})[\"″])?(?!\w)",
     }
     return {name: re.compile(source) for name, source in sources.items()}
@@ -46,8 +46,7 @@ def read_money(spoken: Spoken, r: Reader) -> Spoken:
             scale = _SHORT_SCALES.get(scale, scale)
             whole, decimals = r.split(amount)
             many = currency.major.forms[_many(currency, r)]
-            of = lexicon.scale_of_vowel if many[0] in "aeiou" and lexicon.scale_of_vowel else lexicon.scale_of
-            return f"{begin}{r.say(amount, 'm')} {scale} {of}{many}"
+            return lexicon.contract(f"{begin}{r.say(amount, 'm')} {scale} {lexicon.scale_of}{many}")
         whole, decimals = r.split(amount)
         if currency.minor is None or len(decimals) != 2:
             return begin + r.amount(amount, currency.major)
@@ -101,5 +100,11 @@ def read_units(spoken: Spoken, r: Reader) -> Spoken:
         spoken = sub(spoken, patterns["feet"], feet)
     if lexicon.units:
         units = lexicon.units
-        spoken = sub(spoken, patterns["unit"], lambda match: sign(match) + r.amount(match[2], units[match[3]]))
+
+        def unit(match: re.Match[str]) -> str:
+            if match[3] == "-" and lexicon.code == "en":  # a 10-km run
+                return f"{r.say(match[2])} {units[match[4]].forms[0]}"
+            return sign(match) + r.amount(match[2], units[match[4]])
+
+        spoken = sub(spoken, patterns["unit"], unit)
     return spoken

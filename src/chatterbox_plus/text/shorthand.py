@@ -30,6 +30,7 @@ _SIGN = re.compile(
     r"(?<=[\w)])(?:\s?(?P<between>[&+=×÷±≈])\s?|\s(?P<apart>@)\s)(?=[\w(])"
     r"|(?<=\d)(?P<after>\+)(?![\w+])"
     r"|(?<!\w)(?P<before>[#~≈±§])\s?(?=\d)"
+    r"|(?<=\d)(?P<inside>[/:])(?=\d)"
 )
 
 
@@ -61,14 +62,39 @@ def read_abbreviations(spoken: Spoken, r: Reader) -> Spoken:
 
 
 def read_signs(spoken: Spoken, r: Reader) -> Spoken:
-    """ "R&D" -> "R and D", "2+2" -> "2 plus 2", "18+" -> "18 plus", "#5" -> "number 5"."""
+    """ "R&D" -> "R and D", "2+2" -> "2 plus 2", "18+" -> "18 plus", "#5" -> "number 5", "16:9" -> "16 to 9"."""
     signs = r.lexicon.signs
 
     def replace(match: re.Match[str]) -> str:
-        word = signs.get(match[match.lastgroup or 0])
+        word = {"/": r.lexicon.web["/"], ":": r.lexicon.to}.get(match[0]) or signs.get(match[match.lastgroup or 0])
         if word is None:
             return match[0]
         before = "" if match["before"] else " "
         return f"{before}{word}" if match["after"] else f"{before}{word} "
 
     return spoken.sub(_SIGN, replace) if signs else spoken
+
+
+_ROMAN = r"(?=[IVXL])(XL|L?X{0,3})(IX|IV|V?I{0,3})(?!\w)"
+_NUMBERED = re.compile(
+    rf"(?<!\w)((?:Chapter|Part|Volume|Book|Act|Scene|Section|Appendix|Phase|World War|Super Bowl) ){_ROMAN}"
+)
+_CROWNED = re.compile(
+    r"(?<!\w)((?:Henry|Louis|George|Charles|Edward|Richard|James|William|Elizabeth|Philip|Francis|Frederick|Napoleon"
+    r"|Nicholas|Alexander|Catherine|Leo|Pius|Benedict|Gregory|Clement|John|Paul|Ramses|Mary) )"
+    rf"(?!I\s[a-z]|[XVL](?!\w)){_ROMAN}"  # "with Mary I went", "Malcolm X"
+)
+_TENS = {"": 0, "X": 10, "XX": 20, "XXX": 30, "XL": 40, "L": 50, "LX": 60, "LXX": 70, "LXXX": 80}
+_ONES = {"": 0, "I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8, "IX": 9}
+
+
+def read_roman(spoken: Spoken, r: Reader) -> Spoken:
+    """English, after words that announce them only: "Chapter IV" -> "Chapter four", "Henry VIII" -> "Henry the eighth"."""
+    if r.lexicon.code != "en":
+        return spoken
+
+    def value(match: re.Match[str]) -> int:
+        return _TENS[match[2]] + _ONES[match[3]]
+
+    spoken = spoken.sub(_NUMBERED, lambda match: match[1] + r.cardinal(value(match)))
+    return spoken.sub(_CROWNED, lambda match: f"{match[1]}the {r.ordinal(value(match))}")

@@ -132,7 +132,7 @@ class Spoken:
 
 
 def _shared_ends(old: str, new: str) -> tuple[int, int]:
-    """How many characters two texts share at the beginning and, beyond that, at the end.
+    """How many characters two texts share at the beginning and, beyond that, at the end, in whole words.
 
     (0, 0) where the rest of the old text would be empty and the rest of the new one not: new characters must stand for
     something.
@@ -141,9 +141,13 @@ def _shared_ends(old: str, new: str) -> tuple[int, int]:
     head = 0
     while head < shortest and old[head] == new[head]:
         head += 1
+    while head and any(text[head - 1 : head + 1].isalnum() and head < len(text) for text in (old, new)):
+        head -= 1
     tail = 0
     while tail < shortest - head and old[-1 - tail] == new[-1 - tail]:
         tail += 1
+    while tail and any(text[len(text) - tail - 1 : len(text) - tail + 1].isalnum() for text in (old, new)):
+        tail -= 1
     if head + tail == len(old) and head + tail < len(new):
         return 0, 0
     return head, tail

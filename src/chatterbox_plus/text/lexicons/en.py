@@ -4,7 +4,7 @@ from chatterbox_plus.text.lexicon import Lexicon, Numbers, currencies, noun, nou
 
 
 def _date(numbers: Numbers, day: int, month: str, year: int | None, before: str) -> str:
-    words = f"{month} {numbers.ordinal(day)}"
+    words = f"{numbers.ordinal(day)} of {month}" if before == "the" else f"{month} {numbers.ordinal(day)}"
     return words if year is None else f"{words}, {numbers.year(year)}"
 
 

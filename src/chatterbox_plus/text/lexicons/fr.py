@@ -36,6 +36,7 @@ FRENCH = Lexicon(
     plural=lambda n: int(n > 1),
     fraction_form=None,
     agree=_agree,
+    contract=lambda words: re.sub(r"\bde (?=[aeiouyéè])", "d'", words),
     ordinal_marks="er|re|ère|e|ème|nde?",
     ordinal_genders={"re": "f", "ère": "f"},
     ordinal=_ordinal,
@@ -69,7 +70,6 @@ FRENCH = Lexicon(
     names_cents=False,
     scales=("millions?", "milliards?"),
     scale_of="de ",
-    scale_of_vowel="d'",
     units=nouns("""
         km kilomètre/kilomètres
         m mètre/mètres

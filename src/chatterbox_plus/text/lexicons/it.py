@@ -35,6 +35,7 @@ ITALIAN = Lexicon(
     percent=noun("per cento"),
     degree=noun("grado/gradi"),
     agree=_agree,
+    contract=lambda words: re.sub(r"\buna (?=[aeiou])", "un'", words),
     ordinal_marks="[º°ª]",
     ordinal_genders={"ª": "f"},
     ordinal=_ordinal,
