@@ -50,12 +50,14 @@ _OPEN_OPTIONS = {
     "codec_whitelist": _CODECS,
     "protocol_whitelist": "pipe",
     "max_size": "65536",  # bytes of PCM to a packet: 1 ms a minute instead of 5
+    "max_probe_packets": "1",  # else it searches PCM for hidden DTS, for 80 ms with packets of this size
 }
 _FORMAT_NAMES = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "webm"}  # FFmpeg's names of demuxers: ours
 _RATES = range(2_000, 768_001)  # Hz
 _MOST_CHANNELS = 32
 _LOUDEST = 65_536.0  # times full scale; also a file with 16-bit numbers in its floats passes, for others to level
 _BLOCK_S = 1.0
+_STREAMED_BYTES = 0x7FFF0000  # wav sizes from here on mean "not known": 0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF are in use
 _TOO_SHORT = 0.9  # of the declared duration, below which a file counts as cut off
 _PADDING_S = 0.1  # of codecs, which declared durations count or not
 _TOO_DAMAGED = 0.1  # of the packets
@@ -132,6 +134,8 @@ class _Recording:
             seconds = float(stream.duration * stream.time_base)
         elif len(container.streams) == 1:
             seconds = (container.duration or 0) / av.time_base
+        if container.format.name == "wav":
+            seconds *= _missing_factor(self._file)  # FFmpeg believes the size of the file, not the header
         self._check_duration(seconds)
         if seconds <= 0 or container.format.name in ("mp3", "aac"):
             counted = self._counted_s()
@@ -205,6 +209,24 @@ class _Recording:
             self._check_duration(self.seconds)
             yield np.atleast_2d(resampler.push(_mixed(samples, self.channels)))
         yield np.atleast_2d(resampler.finish())
+
+
+def _missing_factor(file: BinaryIO) -> float:
+    """How many times longer a wav file should be by the size its data chunk declares; 1.0 if it declares none."""
+    place = file.tell()  # FFmpeg is in the middle of it
+    try:
+        size = file.seek(0, os.SEEK_END)
+        at = 12  # after RIFF, its size and WAVE
+        while at + 8 < size:
+            file.seek(at)
+            name, declared = struct.unpack("<4sI", file.read(8))
+            at += 8
+            if name == b"data":
+                return max(1.0, float(declared / (size - at))) if at < size and declared < _STREAMED_BYTES else 1.0
+            at += declared + declared % 2
+        return 1.0
+    finally:
+        file.seek(place)
 
 
 def _floats(frames: list[av.AudioFrame]) -> Samples:
