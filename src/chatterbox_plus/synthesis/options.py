@@ -189,7 +189,7 @@ Segment = FileSegment | SilenceSegment | UploadSegment
 class JoinOptions(Options):
     """POST /api/v1/concat, `join`: files and silences, in order, as one recording."""
 
-    segments: tuple[Segment, ...] = Field(min_length=1)
+    segments: tuple[Segment, ...] = Field(min_length=1, max_length=1000)
     export_formats: Formats = ("wav",)
     normalize_levels: bool = Field(True, description="Bring every file to the same level.")
     crossfade_ms: int = Field(0, ge=0, le=5000, description="Blend neighbours that have no pause between them.")

@@ -43,7 +43,7 @@ class JoinResult(Result):
 class LiveAudio:
     """Encoded audio while it is being made. Iterate it once, in one thread; it ends by itself, raises, or is closed.
 
-    result: set once the last byte has been given, where files are kept.
+    result: set once the last byte has been given, where files are kept. duration_s: seconds of sound given so far.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class LiveAudio:
         """make: the generator of bytes; it may set `result`. release: called once, when all is over."""
         self.format, self.filename, self.model, self.notes, self.seed = format, filename, model, notes, seed
         self.result: Result | None = None
+        self.duration_s = 0.0
         self._bytes = make(self)
         self._cancel, self._release = cancel, release
         self._over = False

@@ -294,6 +294,7 @@ class Studio:
                     _still_wanted(job)
                     if export:
                         export.push(block)
+                    live.duration_s += block.shape[-1] / sound.rate
                     if data := encoder.push(block):
                         yield data
                 rest = encoder.finish()
