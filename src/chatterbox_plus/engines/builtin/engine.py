@@ -1,5 +1,7 @@
 """The built-in engine: espeak-ng speech, in a stock voice or moved to a reference's."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from chatterbox_plus.audio.clip import Clip, Samples, samples_in, silence
@@ -7,15 +9,24 @@ from chatterbox_plus.audio.resample import resample
 from chatterbox_plus.engines.base import Cancelled as IsCancelled
 from chatterbox_plus.engines.base import Passage, Piece, Reference
 from chatterbox_plus.engines.builtin import espeak
+from chatterbox_plus.engines.builtin.convert import Output, analyse, convert, print_of_speech, stop_if
 from chatterbox_plus.engines.builtin.espeak import Espeak, WordEvent
 from chatterbox_plus.engines.builtin.levels import active_rms, soften_peaks
+from chatterbox_plus.engines.builtin.voiceprint import VoiceMap, VoicePrint, blend
 from chatterbox_plus.engines.builtin.voices import RATE, describe, voice_file
 from chatterbox_plus.engines.builtin.words import place_words
+from chatterbox_plus.errors import InvalidAudio
 
 LEAD_S, TAIL_S = 0.02, 0.05  # silence left around speech: the pauses between passages are the caller's to make
 NOTHING_S = 0.1  # of silence for a text in which nothing can be spoken
 _LEVEL = 10 ** (-20 / 20)  # RMS of a stock voice while it speaks: -20 dBFS
 _QUIET = 10 ** (-50 / 20)  # what is below, relative to the loudest sample, is silence around the speech
+_SILENT = 10 ** (-70 / 20)  # a reference whose loudest sample is below has no voice in it
+SHORTEST_REFERENCE_S = 0.3
+_MOST_PRINTS = 256  # of references, about 4 KB each
+_TRUST_COLOUR_S, _TRUST_F0_S = 2.0, 1.0  # of speech, for a passage's own print to count half, and fully
+_FEMALE, _FEMALE_FROM_HZ = "f3", 155.0
+_NUMBERS = "1 2 3 4 5 6 7 8 9 10 11 12 20 30 100 1000"
 _DIGITS = "1 2 3 4 5 6 7 8 9 10"  # every language can say them: what a voice's level is measured on
 
 
@@ -31,6 +42,8 @@ class BuiltinEngine:
         self.info = describe()
         self._espeak = Espeak()
         self._gains: dict[str, float] = {}
+        self._prints: dict[str, VoicePrint] = {}
+        self._usual_prints: dict[str, VoicePrint] = {}
 
     def speak(self, passage: Passage, reference: Reference | None, cancelled: IsCancelled) -> Piece:
         """Say one passage: mono at 24 kHz, 20 ms before the first sound and 50 ms after the last.
@@ -39,13 +52,72 @@ class BuiltinEngine:
         speaks at about -20 dBFS RMS, whichever it is. Peaks stay under -1 dBFS.
         Raises InvalidOption for an unknown language or voice, GenerationError, Cancelled.
         """
+        if reference is not None:
+            return self._clone(passage, self._print_of(reference, cancelled), cancelled)
         voice = voice_file(passage.language, passage.voice)
         samples, events, cut_s = self._say(passage.text, voice, cancelled)
         if not len(samples):
-            return Piece(passage.index, Clip(silence(samples_in(NOTHING_S, RATE)), RATE))
+            return _nothing(passage)
         samples = soften_peaks(samples * np.float32(self._gain(voice)))
         words = place_words(passage.text, events, samples, RATE, event_rate=espeak.RATE, offset_s=cut_s)
         return Piece(passage.index, Clip(samples, RATE), words)
+
+    def convert(
+        self,
+        blocks: Iterator[Samples],
+        rate: int,
+        target: Reference,
+        chunk_s: float,
+        overlap_s: float,
+        cancelled: IsCancelled,
+    ) -> Iterator[Samples]:
+        """Move a recording to the target's voice: mono at 24 kHz, the same length and timing.
+
+        The windows only set how F0 is looked for: sound is made in one go, so there are no seams to hide, whatever
+        chunk_s and overlap_s are. Windows over 4.5 s are worked on in parts. The first minute is read before the first
+        sound is given: what the source's voice is like is learnt there, once for all of the recording.
+        Raises InvalidAudio for a target nothing can be learnt from, Cancelled.
+        """
+        return convert(blocks, rate, self._print_of(target, cancelled), chunk_s, overlap_s, cancelled)
+
+    def _clone(self, passage: Passage, target: VoicePrint, cancelled: IsCancelled) -> Piece:
+        voice = voice_file(passage.language, _base_variant(target))
+        said, events, cut_s = self._say(passage.text, voice, cancelled)
+        if not len(said):
+            return _nothing(passage)
+        analysed = analyse(said, cancelled)
+        own = print_of_speech(analysed)
+        usual = self._usual(voice, cancelled)
+        source = blend(
+            own,
+            usual,
+            share=own.seconds / (own.seconds + _TRUST_COLOUR_S),
+            f0_share=min(1.0, own.seconds / _TRUST_F0_S),
+        )
+        move, out = VoiceMap(source, target), Output(len(said))
+        parts = []
+        for speech in analysed:
+            stop_if(cancelled)
+            parts.append(out.push(move.apply(speech)))
+        samples = np.concatenate([*parts, out.finish()])
+        words = place_words(passage.text, events, said, RATE, event_rate=espeak.RATE, offset_s=cut_s)
+        return Piece(passage.index, Clip(samples, RATE), words)
+
+    def _print_of(self, reference: Reference, cancelled: IsCancelled) -> VoicePrint:
+        found = self._prints.pop(reference.digest, None)
+        if found is None:
+            found = print_of_speech(analyse(_checked(reference.clip), cancelled))
+        self._prints[reference.digest] = found  # the latest used is the last
+        if len(self._prints) > _MOST_PRINTS:
+            del self._prints[next(iter(self._prints))]
+        return found
+
+    def _usual(self, voice: str, cancelled: IsCancelled) -> VoicePrint:
+        """The print of a voice of espeak-ng's own: a short passage says little of it."""
+        if voice not in self._usual_prints:
+            said, _, _ = self._say(_NUMBERS, voice, cancelled)
+            self._usual_prints[voice] = print_of_speech(analyse(said if len(said) else silence(RATE), cancelled))
+        return self._usual_prints[voice]
 
     def _say(self, text: str, voice: str, cancelled: IsCancelled) -> tuple[Samples, tuple[WordEvent, ...], float]:
         """What espeak-ng says, at RATE, with LEAD_S and TAIL_S of silence around it, and the seconds cut before."""
@@ -65,3 +137,24 @@ class BuiltinEngine:
             level = active_rms(self._espeak.say(_DIGITS, voice).samples, espeak.RATE)
             self._gains[voice] = _LEVEL / level if level > 0 else 1.0
         return self._gains[voice]
+
+
+def _base_variant(target: VoicePrint) -> str | None:
+    """The voice of espeak-ng's to start from: the nearer it is, the less has to be bent."""
+    if target.log_f0 is None or np.exp(target.log_f0) < _FEMALE_FROM_HZ:
+        return None
+    return _FEMALE
+
+
+def _checked(clip: Clip) -> Samples:
+    """A reference as mono at RATE. Raises InvalidAudio if there is nothing to learn from."""
+    if clip.duration_s < SHORTEST_REFERENCE_S:
+        raise InvalidAudio(f"the reference recording is too short: at least {SHORTEST_REFERENCE_S} s are needed")
+    mono = clip.samples if clip.samples.ndim == 1 else clip.samples.mean(axis=0)
+    if not np.abs(mono).max() > _SILENT:
+        raise InvalidAudio("the reference recording is silent")
+    return resample(mono, clip.rate, RATE)
+
+
+def _nothing(passage: Passage) -> Piece:
+    return Piece(passage.index, Clip(silence(samples_in(NOTHING_S, RATE)), RATE))
