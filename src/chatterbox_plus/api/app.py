@@ -1,0 +1,111 @@
+"""The HTTP API: `create_app(settings)` is a value; nothing runs before the server starts it."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from chatterbox_plus import __version__
+from chatterbox_plus.api import concat, conversion, errors, openai, outputs, pages, speech, system
+from chatterbox_plus.api.bridge import Bridge
+from chatterbox_plus.api.errors import Unexpected
+from chatterbox_plus.api.metrics import Metrics
+from chatterbox_plus.api.middleware import EXPOSED_HEADERS, LOOPBACK_ORIGIN, MB, BodyLimit, Door, Introduction
+from chatterbox_plus.api.state import ApiState
+from chatterbox_plus.errors import ModelLoadError
+from chatterbox_plus.settings import Settings
+
+if TYPE_CHECKING:
+    from chatterbox_plus.synthesis.studio import Studio
+
+SPARE_THREADS = 16  # for requests that a full house refuses, and for looking things up
+_log = logging.getLogger(__name__)
+_DESCRIPTION = """Speech that you own: text to speech in any voice, voice conversion, and joining, on your own machine.
+
+Errors are one flat object (`error`, `error_code`, `detail`, `request_id`); OpenAI's routes answer in OpenAI's form.
+"""
+
+
+def create_app(settings: Settings, studio: "Studio | None" = None) -> FastAPI:
+    """The application.
+
+    studio: one that somebody else has started and will close; None: our own, made from the settings when the server
+    starts and closed when it stops.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        bridge = Bridge(settings.models.workers + settings.api.queue_limit + SPARE_THREADS)
+        own = None
+        try:
+            if studio is None:
+                own = await bridge.call(_started, settings)
+            used = studio or own
+            assert used is not None
+            app.state.api = ApiState(settings, used, bridge, metrics)
+            yield
+        finally:
+            if own is not None:
+                await bridge.call(own.close)
+            bridge.close()
+
+    metrics = Metrics()
+    app = FastAPI(
+        title="Chatterbox Plus",
+        version=__version__,
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    errors.install(app)
+    for room in (speech, conversion, concat, openai, system, outputs):
+        app.include_router(room.router)
+    pages.mount(app)
+    _guard(app, settings, metrics)
+    return app
+
+
+def _started(settings: Settings) -> "Studio":
+    from chatterbox_plus.house import build_studio  # wires every room: only for a server that runs
+
+    studio = build_studio(settings)
+    try:
+        studio.start()
+    except ModelLoadError as error:  # requests will be told; the rest of the house works
+        _log.error("%s", error.message)
+    except BaseException:
+        studio.close()
+        raise
+    return studio
+
+
+def _guard(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """The middleware, innermost first."""
+    server, api = settings.server, settings.api
+    origins = api.cors_origins if api.cors_enabled else ()
+    neighbours = LOOPBACK_ORIGIN if api.cors_enabled and server.loopback else None
+    hosts = [*server.trusted_hosts, urlsplit(server.public_url).hostname or "", server.host]
+    app.add_middleware(Unexpected)
+    app.add_middleware(BodyLimit, max_upload_bytes=round(api.max_upload_mb * MB))
+    if origins or neighbours:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_origin_regex=neighbours,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+        )
+    app.add_middleware(
+        Door,
+        hosts=hosts if server.loopback or server.trusted_hosts else None,
+        origins=origins,
+        origin_regex=neighbours,
+    )
+    app.add_middleware(Introduction, metrics=metrics)

@@ -1,0 +1,174 @@
+"""Between the event loop and work that blocks: threads of its own, and word to the work when the client has left."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, suppress
+from typing import TypeVar
+
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from chatterbox_plus.errors import Cancelled, PlusError
+from chatterbox_plus.synthesis.results import LiveAudio
+
+Cancel = threading.Event
+MakeLive = Callable[[Cancel, ExitStack], LiveAudio]
+"""Starts live audio: gets the event that says the client has left, and a stack for what must live as long."""
+READ_AHEAD = 2  # chunks made before the client has taken the ones before them
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class Bridge:
+    """Runs the studio's blocking calls in threads that nothing else uses."""
+
+    def __init__(self, threads: int) -> None:
+        """threads: more than the studio lets in, so that a full house is refused at once instead of waiting here."""
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="studio")
+
+    async def run(self, request: Request, work: Callable[[Cancel], T]) -> T:
+        """The result of `work`, which is told through its event when the client leaves. Raises what it raises."""
+        cancel = Cancel()
+        async with watching(request.receive, cancel):
+            return await self.call(work, cancel)
+
+    async def open(self, request: Request, make: MakeLive) -> "Stream":
+        """Start live audio and wait for its first bytes: whatever fails before them is still an error reply."""
+        stream = Stream()
+        self._pool.submit(stream.pump, make).add_done_callback(stream.over)
+        async with watching(request.receive, stream.cancel):
+            await stream.begin()
+        return stream
+
+    async def call(self, work: Callable[..., T], *arguments: object) -> T:
+        """`work` in one of the threads; if the caller is cancelled, an event among the arguments is set."""
+        try:
+            return await asyncio.wrap_future(self._pool.submit(work, *arguments))
+        except asyncio.CancelledError:
+            for argument in arguments:
+                if isinstance(argument, Cancel):
+                    argument.set()
+            raise
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Stream:
+    """One piece of live audio on its way to one client: a thread makes it, the event loop sends it."""
+
+    def __init__(self) -> None:
+        self.cancel = Cancel()
+        self._loop = asyncio.get_running_loop()
+        self._room = threading.Semaphore(READ_AHEAD)
+        self._arrivals: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue()
+        self._first: bytes | BaseException | None = None
+        self._live: LiveAudio | None = None
+
+    @property
+    def live(self) -> LiveAudio:
+        """The audio; there once `begin` has returned."""
+        assert self._live is not None
+        return self._live
+
+    def pump(self, make: MakeLive) -> None:
+        """All of the work, in one thread. Raises what breaks it off."""
+        with ExitStack() as holds:
+            self._live = make(self.cancel, holds)
+            holds.callback(self._live.close)
+            for chunk in filter(None, self._live):
+                self._room.acquire()
+                if self.cancel.is_set():
+                    raise Cancelled("the client left")
+                self._put(chunk)
+
+    def over(self, work: Future[None]) -> None:
+        """After the last chunk comes how it ended: None or an error, never silence."""
+        error = Cancelled("the server stops") if work.cancelled() else work.exception()
+        self._put(error)
+
+    async def begin(self) -> None:
+        """Waits for the first bytes. Raises what fails before them."""
+        try:
+            self._first = await self._arrivals.get()
+        except asyncio.CancelledError:
+            self.stop()
+            raise
+        if isinstance(self._first, BaseException):
+            raise self._first
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The audio, never an empty chunk. Raises what breaks it off."""
+        item = self._first
+        while item is not None:
+            if isinstance(item, BaseException):
+                raise item
+            self._room.release()
+            yield item
+            item = await self._arrivals.get()
+
+    def stop(self) -> None:
+        """Nobody listens any more, or everything has been said."""
+        self.cancel.set()
+        self._room.release()
+
+    def _put(self, item: bytes | BaseException | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody listens
+            self._loop.call_soon_threadsafe(self._arrivals.put_nowait, item)
+
+
+class LiveResponse(StreamingResponse):
+    """Sends audio while it is made. If the audio breaks off, so does the connection: half a file never looks whole."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        media_type: str,
+        headers: dict[str, str],
+        frame: Callable[[bytes], bytes] = lambda chunk: chunk,
+        last: Callable[[], bytes] = lambda: b"",
+    ) -> None:
+        """frame: how a chunk is written down. last: what follows the last one."""
+        super().__init__(iter(()), media_type=media_type, headers=headers)
+        self._stream, self._frame, self._last = stream, frame, last
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with watching(receive, self._stream.cancel):
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                async for chunk in self._stream.chunks():
+                    await send({"type": "http.response.body", "body": self._frame(chunk), "more_body": True})
+                await send({"type": "http.response.body", "body": self._last(), "more_body": False})
+        except Cancelled:
+            _log.info("%s: the listener left", request_id(scope))
+        except PlusError as error:
+            # Returning without the last message makes the server close the connection without ending the body.
+            _log.error("%s: the stream broke off: %s", request_id(scope), error.message)
+        finally:
+            self._stream.stop()
+
+
+def request_id(scope: Scope) -> str:
+    """The id of the request, as in its X-Request-ID."""
+    return str(scope.get("state", {}).get("request_id", "-"))
+
+
+@asynccontextmanager
+async def watching(receive: Receive, cancel: Cancel) -> AsyncIterator[None]:
+    """Within the block, `cancel` is set as soon as the client is gone. Nobody else may receive meanwhile."""
+
+    async def wait() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        cancel.set()
+
+    watcher = asyncio.create_task(wait())
+    try:
+        yield
+    finally:
+        watcher.cancel()

@@ -1,0 +1,81 @@
+"""POST /api/v1/concat: stored outputs and silences, in order, as one recording."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request
+from starlette.responses import Response
+
+from chatterbox_plus.api.concat_body import parse
+from chatterbox_plus.api.replies import (
+    ResponseMode,
+    ReturnFormat,
+    audio_responses,
+    exporting,
+    file_reply,
+    format_of,
+    json_reply,
+    links,
+    live_reply,
+    made_headers,
+    mode_of,
+)
+from chatterbox_plus.api.state import State
+from chatterbox_plus.synthesis.options import JoinOptions
+
+router = APIRouter(tags=["joining"])
+_EXAMPLE = {
+    "success": True,
+    "message": "Audio concatenation completed successfully",
+    "output_files": ["concat_2025-06-22_143022_000456_2files_leveled.wav"],
+    "total_duration_seconds": 8.45,
+    "file_count": 2,
+    "processing_time_seconds": 0.23,
+    "metadata": {"total_duration_seconds": 8.45, "file_count": 2, "crossfade_ms": 100, "normalized": True},
+}
+_BODIES: dict[str, Any] = {
+    "segments": {
+        "summary": "Segments and processing",
+        "value": {
+            "segments": [{"type": "server_file", "filename": "intro.wav"}, {"type": "silence", "duration_ms": 500}],
+            "processing": {"normalize_levels": True, "crossfade_ms": 100},
+            "export_formats": ["wav", "mp3"],
+        },
+    },
+    "files": {"summary": "Files with silences", "value": {"files": ["(1s)", "intro.wav", "(500ms)", "outro.wav"]}},
+    "names": {"summary": "Names", "value": {"segments": ["intro.wav", "outro.wav"], "crossfade_ms": 100}},
+}
+_OPTIONS = JoinOptions.model_json_schema()["properties"]
+
+
+@router.post(
+    "/api/v1/concat", summary="Join recordings", responses=audio_responses(_EXAMPLE),
+    description="Joins outputs and silences. Options: "
+    + " ".join(f"`{name}` ({info.get('description', 'see export formats')})" for name, info in _OPTIONS.items()),
+)  # fmt: skip
+async def concat(
+    body: Annotated[dict[str, Any], Body(openapi_examples=_BODIES)],
+    request: Request,
+    state: State,
+    response_mode: ResponseMode = None,
+    return_format: ReturnFormat = None,
+) -> Response:
+    options, mode_in_body = parse(body)
+    mode = mode_of(response_mode) if response_mode is not None else mode_of(mode_in_body, "body")
+    wanted = format_of(return_format)
+    studio = state.studio
+    if mode == "live":
+        return await live_reply(
+            request, state, lambda cancel, _: studio.join_live(options, cancel=cancel, format=wanted)
+        )
+    exported = exporting(options, wanted)
+    result = await state.bridge.run(request, lambda cancel: studio.join(exported, cancel=cancel))
+    if mode == "stream":
+        return file_reply(request, state, result, wanted, made_headers(None, result.notes))
+    extra = {
+        "output_files": [file.filename for file in result.files],
+        "files": links(result.files),
+        "file_count": result.metadata["file_count"],
+        "metadata": result.metadata,
+        "generation_info": result.metadata,
+    }
+    return json_reply(request, "Audio concatenation completed successfully", result, extra)

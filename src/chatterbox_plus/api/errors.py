@@ -1,0 +1,216 @@
+"""One handler introduces every error: the flat envelope on our own routes, OpenAI's shape on theirs."""
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chatterbox_plus.api.bridge import request_id
+from chatterbox_plus.errors import Cancelled, PlusError
+
+MAX_INPUT_CHARS = 200  # of a wrong value, repeated back in a 422
+_log = logging.getLogger(__name__)
+
+_CODES = {
+    400: "VALIDATION_ERROR",
+    401: "UNAUTHORIZED",
+    403: "PERMISSION_DENIED",
+    404: "RESOURCE_NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "FILE_TOO_LARGE",
+    416: "RANGE_NOT_SATISFIABLE",
+    422: "VALIDATION_ERROR",
+    429: "RATE_LIMITED",
+    503: "SERVICE_OVERLOADED",
+}
+_MESSAGES = {404: "There is nothing at {path}", 405: "{path} does not take {method}"}
+_NO_OBJECT = "Send a JSON object, with Content-Type: application/json"
+_OPENAI_PREFIXES = ("/v1/", "/audio/", "/models")
+_OPENAI_NAMES = {
+    "text": "input",
+    "reference_audio_filename": "voice",
+    "speed_factor": "speed",
+    "export_formats": "response_format",
+}
+
+
+class ErrorBody(BaseModel):
+    """How every error looks, except on OpenAI's routes."""
+
+    success: bool = Field(False, description="Always false.")
+    error: str = Field(description="What is wrong, for a person.")
+    error_message: str = Field(description="The same.")
+    error_code: str = Field(description="What is wrong, for a program.", examples=["RESOURCE_NOT_FOUND"])
+    detail: str | list[dict[str, Any]] = Field(description="The same text; for 422 one entry for each wrong field.")
+    request_id: str = Field(description="As in the X-Request-ID header.")
+    timestamp: str = Field(description="UTC, ISO 8601.")
+
+
+class OpenAIError(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIErrorBody(BaseModel):
+    """How errors look on OpenAI's routes."""
+
+    error: OpenAIError
+
+
+class Reply(JSONResponse):
+    """JSON that can say anything a client sent, lone surrogates too."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+def now() -> str:
+    """UTC in ISO 8601 with milliseconds and Z."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def wrong(where: str, name: str, message: str, value: Any = None) -> RequestValidationError:
+    """A 422 about one field. where: "query" or "body"."""
+    return RequestValidationError([{"type": "value_error", "loc": (where, name), "msg": message, "input": value}])
+
+
+def install(app: FastAPI) -> None:
+    """Give every expected error its reply."""
+    app.add_exception_handler(PlusError, _on_plus_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+
+
+class Unexpected:
+    """The last net, inside all other middleware: a 500 that says nothing, and the traceback in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:  # noqa: BLE001 - the border: nothing unexpected may show
+            _log.exception("%s: unexpected error at %s %s", request_id(scope), scope["method"], scope["path"])
+            if not started:  # else the body stays without its end, and the server closes the connection
+                message = f"Something went wrong in the server; its log has more under {request_id(scope)}"
+                await reply(scope, 500, "INTERNAL_ERROR", message)(scope, receive, send)
+
+
+def reply(
+    scope: Scope,
+    status: int,
+    code: str,
+    message: str,
+    *,
+    param: str | None = None,
+    detail: Sequence[dict[str, Any]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """The error in the shape of the route it happened on."""
+    scope.setdefault("state", {})["error_code"] = code
+    if scope["path"].startswith(_OPENAI_PREFIXES):
+        status = 400 if status == 422 else status
+        kind = "invalid_request_error" if status < 500 else "server_error"
+        named = _OPENAI_NAMES.get(param, param) if param else None
+        body: dict[str, Any] = {
+            "error": {"message": message, "type": kind, "param": named, "code": code.lower()},
+        }
+    else:
+        body = {
+            "success": False,
+            "error": message,
+            "error_message": message,
+            "error_code": code,
+            "detail": message if detail is None else list(detail),
+            "request_id": request_id(scope),
+            "timestamp": now(),
+        }
+    return Reply(body, status, headers=headers)
+
+
+def plus_reply(scope: Scope, error: PlusError) -> Response:
+    detail = None
+    if error.status == 422:
+        detail = [
+            {"type": "value_error", "loc": ["body", *([error.param] if error.param else [])], "msg": error.message}
+        ]
+    headers = None if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    if error.status >= 500:
+        _log.error("%s: %s: %s", request_id(scope), error.code, error.message, exc_info=error.__cause__)
+    return reply(scope, error.status, error.code, error.message, param=error.param, detail=detail, headers=headers)
+
+
+async def _on_plus_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PlusError)
+    return plus_reply(request.scope, error)
+
+
+async def _on_disconnect(request: Request, error: Exception) -> Response:
+    return plus_reply(request.scope, Cancelled("the client left before its request was complete"))
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    detail = [_entry(item) for item in error.errors()]
+    first = detail[0]
+    place = [str(part) for part in first["loc"][1:]]
+    message = f"{'.'.join(place)}: {first['msg']}" if place else str(first["msg"])
+    if len(detail) > 1:
+        message += f" (and {len(detail) - 1} more)"
+    param = place[0] if place else None
+    return reply(request.scope, 422, "VALIDATION_ERROR", message, param=param, detail=detail)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = _MESSAGES.get(error.status_code, str(error.detail))
+    message = message.format(path=request.url.path[:MAX_INPUT_CHARS], method=request.method)
+    headers = dict(error.headers) if error.headers else None
+    code = _CODES.get(error.status_code, "INTERNAL_ERROR" if error.status_code >= 500 else "VALIDATION_ERROR")
+    return reply(request.scope, error.status_code, code, message, headers=headers)
+
+
+def _entry(item: dict[str, Any]) -> dict[str, Any]:
+    no_object = tuple(item["loc"]) == ("body",) and item["type"] in ("model_attributes_type", "dict_type", "missing")
+    entry = {
+        "type": item["type"],
+        "loc": [part if isinstance(part, int) else str(part) for part in item["loc"]],
+        "msg": _NO_OBJECT if no_object else str(item["msg"]).removeprefix("Value error, "),
+    }
+    if _repeatable(item.get("input")):
+        entry["input"] = item["input"]
+    return entry
+
+
+def _repeatable(value: Any) -> bool:
+    """Whether a wrong value can be shown again: short, and plain JSON."""
+    if isinstance(value, str):
+        return len(value) <= MAX_INPUT_CHARS
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, bool) or (isinstance(value, int) and abs(value) < 10**MAX_INPUT_CHARS)

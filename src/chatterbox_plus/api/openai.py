@@ -1,0 +1,189 @@
+"""OpenAI's routes, as its SDK and the programs written for it call them; each also without `/v1`."""
+
+import base64
+import json
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.responses import Response
+
+from chatterbox_plus.api.bridge import LiveResponse, Stream
+from chatterbox_plus.api.errors import OpenAIErrorBody, Reply
+from chatterbox_plus.api.replies import disposition, made_headers
+from chatterbox_plus.api.state import ApiState, State
+from chatterbox_plus.api.uploads import checked
+from chatterbox_plus.audio.formats import FORMATS, OPENAI_FORMATS
+from chatterbox_plus.errors import NotFound
+from chatterbox_plus.synthesis.options import SpeechOptions
+
+router = APIRouter(tags=["OpenAI"])
+CREATED = 1_750_000_000  # Unix seconds; OpenAI's lists have one for every model, and ours are older than any request
+NAMES = ("chatterbox-tts", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
+"""What clients ask for by habit; each means `auto`."""
+CHARACTERS_PER_TOKEN = 4  # OpenAI's own rule of thumb for English text
+TOKENS_PER_SECOND = 25  # Chatterbox's speech tokens
+
+_OURS = ("language", "seed", "temperature", "exaggeration", "cfg_weight")
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": OpenAIErrorBody, "description": text}
+    for status, text in {
+        400: "A field is missing or out of its range.",
+        404: "There is no such voice.",
+        413: "The request is too large.",
+        500: "The engine failed.",
+        503: "Too many requests are waiting; see Retry-After.",
+    }.items()
+}
+
+
+class VoiceId(BaseModel):
+    id: str = Field(max_length=2048)
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+class SpeechRequest(BaseModel):
+    """What OpenAI's clients send. Fields we do not know are ignored."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    model: str = Field(max_length=200, description="One of ours selects it; any other name means the default.")
+    input: str = Field(min_length=1, description="What to say.")
+    voice: str | VoiceId = Field(description='A stored file, one of OpenAI\'s names, a stock voice, or {"id": …}.')
+    response_format: Annotated[Literal["mp3", "opus", "aac", "flac", "wav", "pcm"], BeforeValidator(_lower)] = "mp3"
+    speed: float = Field(1.0, ge=0.25, le=4.0)
+    stream_format: Annotated[Literal["audio", "sse"], BeforeValidator(_lower)] = "audio"
+    instructions: str | None = Field(None, max_length=4096, description="Accepted; has no effect.")
+
+
+assert OPENAI_FORMATS == ("mp3", "opus", "aac", "flac", "wav", "pcm")
+
+_AUDIO: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Audio while it is made, or events with it in base64.",
+        "content": {
+            **{FORMATS[name].media_type: {"schema": {"type": "string", "format": "binary"}} for name in OPENAI_FORMATS},
+            "text/event-stream": {"schema": {"type": "string"}},
+        },
+    },
+    **_ERRORS,
+}
+
+
+@router.post("/v1/audio/speech", summary="Speak a text, as OpenAI does", responses=_AUDIO)
+@router.post("/audio/speech", include_in_schema=False)
+async def create_speech(body: SpeechRequest, request: Request, state: State) -> Response:
+    """Speech in any of OpenAI's formats; the first bytes leave after the first sentence."""
+    voice = body.voice if isinstance(body.voice, str) else body.voice.id
+    ours = {name: (body.model_extra or {}).get(name) for name in _OURS}
+    options = checked(
+        SpeechOptions,
+        {
+            "text": body.input,
+            "model": body.model,
+            "reference_audio_filename": voice or None,
+            **{name: value for name, value in ours.items() if value is not None},
+        },
+    )
+    stream = await state.bridge.open(
+        request,
+        lambda cancel, _: state.studio.speak_live(
+            options,
+            cancel=cancel,
+            format=body.response_format,
+            keep=state.settings.api.keep_openai_outputs,
+            speed=body.speed,
+            any_model=True,
+        ),
+    )
+    notes = ["instructions had no effect: no model here follows them"] if body.instructions else []
+    headers = made_headers(stream.live.model, (*stream.live.notes, *notes), stream.live.seed)
+    headers |= {"X-Accel-Buffering": "no", "Cache-Control": "no-cache"}
+    if body.stream_format == "sse":
+        return LiveResponse(
+            stream, media_type="text/event-stream", headers=headers, frame=_delta, last=_done(body.input, stream)
+        )
+    headers["Content-Disposition"] = disposition(stream.live.filename)
+    return LiveResponse(stream, media_type=stream.live.format.media_type, headers=headers)
+
+
+@router.get("/v1/models", summary="Models, in OpenAI's form", responses=_ERRORS)
+@router.get("/models", include_in_schema=False)
+async def list_models(state: State) -> Response:
+    """The models that are installed, and the names that mean the default one."""
+    return Reply({"object": "list", "data": [_model(name) for name in _model_names(state)]})
+
+
+@router.get("/v1/models/{model}", summary="One model, in OpenAI's form", responses=_ERRORS)
+@router.get("/models/{model}", include_in_schema=False)
+async def get_model(model: str, state: State) -> Response:
+    if model not in _model_names(state):
+        raise NotFound("There is no model of that name", param="model")
+    return Reply(_model(model))
+
+
+@router.get("/v1/audio/models", summary="Models, as Open WebUI asks for them", responses=_ERRORS)
+@router.get("/audio/models", include_in_schema=False)
+async def list_audio_models(state: State) -> Response:
+    found = [{"id": name, "name": name} for name in _model_names(state)]
+    return Reply({"object": "list", "models": found, "data": found})
+
+
+@router.get("/v1/audio/voices", summary="Voices, as the community's clients ask for them", responses=_ERRORS)
+@router.get("/audio/voices", include_in_schema=False)
+async def list_audio_voices(
+    state: State,
+    legacy: Annotated[bool, Query(description="Only the names.")] = False,
+    model: Annotated[str | None, Query(description="Accepted; every model has every voice.")] = None,
+    language: Annotated[str | None, Query(description="Only stock voices of this language.")] = None,
+) -> Response:
+    """Stored voices first, then the thirteen names OpenAI's clients know, then the engine's own."""
+    voices = await state.bridge.call(state.studio.voice_list, language)
+    if legacy:
+        names = [voice.id for voice in voices]
+        return Reply({"object": "list", "voices": names, "data": names})
+    found = [
+        {
+            "id": voice.id,
+            "name": voice.name,
+            "object": "audio.voice",
+            "kind": voice.kind,
+            "language": voice.language,
+            "gender": voice.gender,
+        }
+        for voice in voices
+    ]
+    return Reply({"object": "list", "voices": found, "data": found})
+
+
+def _model_names(state: ApiState) -> list[str]:
+    return [*NAMES, *(model.name for model in state.studio.models() if model.installed)]
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": CREATED, "owned_by": "chatterbox-plus"}
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
+
+
+def _delta(chunk: bytes) -> bytes:
+    return _event({"type": "speech.audio.delta", "audio": base64.b64encode(chunk).decode()})
+
+
+def _done(text: str, stream: Stream) -> Callable[[], bytes]:
+    """The last event. Our engines count no tokens of text, so those are estimated."""
+
+    def event() -> bytes:
+        heard = math.ceil(len(text) / CHARACTERS_PER_TOKEN)
+        spoken = math.ceil(stream.live.duration_s * TOKENS_PER_SECOND)
+        usage = {"input_tokens": heard, "output_tokens": spoken, "total_tokens": heard + spoken}
+        return _event({"type": "speech.audio.done", "usage": usage})
+
+    return event

@@ -1,0 +1,77 @@
+"""What a browser gets: a page to hear speech on, and the two renderings of the API's description. No foreign hosts."""
+
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from chatterbox_plus.api.errors import Reply
+from chatterbox_plus.api.system import about
+
+router = APIRouter(include_in_schema=False)
+_WEB = Path(str(files("chatterbox_plus") / "web"))
+_STRICT = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_DOCS = (
+    # both renderers put styles in from their scripts; Redoc searches in a worker made from a blob
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; worker-src blob:; media-src 'self' blob:; base-uri 'none'; frame-ancestors 'none'"
+)
+_DOCUMENT = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="/assets/icon.svg">
+{body}
+</html>
+"""
+_SWAGGER = """<link rel="stylesheet" href="/assets/docs/swagger-ui.css">
+<div id="swagger-ui"></div>
+<script src="/assets/docs/swagger-ui-bundle.js"></script>
+<script type="module" src="/assets/docs.js"></script>"""
+_REDOC = """<link rel="stylesheet" href="/assets/redoc.css">
+<redoc spec-url="/openapi.json"></redoc>
+<script src="/assets/docs/redoc.standalone.js"></script>"""
+
+
+def mount(app: FastAPI) -> None:
+    """Serve the pages and everything they load."""
+    app.include_router(router)
+    app.mount("/assets/docs", StaticFiles(directory=str(files("fastapi_offline") / "static")))
+    app.mount("/assets", StaticFiles(directory=_WEB))
+
+
+@router.get("/")
+@router.head("/")
+async def root(request: Request) -> Response:
+    """The page for browsers, a short description for programs."""
+    headers = {"Vary": "Accept"}
+    if "text/html" not in request.headers.get("accept", ""):
+        return Reply(about(request), headers=headers)
+    return FileResponse(_WEB / "index.html", headers={**headers, "Content-Security-Policy": _STRICT})
+
+
+@router.get("/ui")
+async def ui() -> Response:
+    return RedirectResponse("/", 307)
+
+
+@router.get("/docs")
+async def docs(request: Request) -> Response:
+    return _page(f"{request.app.title}: API", _SWAGGER)
+
+
+@router.get("/redoc")
+async def redoc(request: Request) -> Response:
+    return _page(f"{request.app.title}: API", _REDOC)
+
+
+def _page(title: str, body: str) -> Response:
+    document = _DOCUMENT.format(title=escape(title), body=body)
+    return HTMLResponse(document, headers={"Content-Security-Policy": _DOCS})

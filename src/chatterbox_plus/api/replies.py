@@ -1,0 +1,166 @@
+"""How made audio is answered with: as the finished file, as JSON with links, or live."""
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import quote
+
+from fastapi import Query, Request
+from starlette.responses import FileResponse, Response
+
+from chatterbox_plus.api.bridge import LiveResponse, MakeLive, request_id
+from chatterbox_plus.api.errors import ErrorBody, Reply, now, wrong
+from chatterbox_plus.api.state import ApiState
+from chatterbox_plus.audio.formats import FORMATS, NATIVE_FORMATS
+from chatterbox_plus.synthesis.export import MadeFile
+from chatterbox_plus.synthesis.options import ConversionOptions, JoinOptions, SpeechOptions
+from chatterbox_plus.synthesis.results import Result
+
+Mode = Literal["stream", "url", "live"]
+MakingOptions = TypeVar("MakingOptions", SpeechOptions, ConversionOptions, JoinOptions)
+_MODES: dict[str, Mode] = {"stream": "stream", "file": "stream", "download": "stream", "url": "url", "live": "live"}
+_MAX_NOTES_CHARS = 4096
+
+ResponseMode = Annotated[
+    str | None,
+    Query(
+        description="`stream` (default): the finished file. `url`: JSON with links. `live`: audio while it is made.",
+        json_schema_extra={"enum": ["stream", "url", "live", "file", "download"]},
+    ),
+]
+ReturnFormat = Annotated[
+    str | None,
+    Query(
+        description="Which format to send; by default the first of `export_formats`. Added to them when missing.",
+        json_schema_extra={"enum": list(NATIVE_FORMATS)},
+    ),
+]
+
+_AUDIO = {FORMATS[name].media_type: {"schema": {"type": "string", "format": "binary"}} for name in NATIVE_FORMATS}
+_ERRORS = {
+    400: "The request makes no sense, or a file is not audio.",
+    404: "A voice, input or output does not exist.",
+    409: "The model is not installed, or a name is ambiguous.",
+    413: "The request is too large.",
+    422: "A field is missing or out of its range.",
+    500: "The engine failed.",
+    503: "Too many requests are waiting; see Retry-After.",
+    504: "No progress for too long.",
+}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody, "description": text} for status, text in _ERRORS.items()
+}
+
+
+def audio_responses(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """What a route that makes audio answers. example: its reply in url mode."""
+    made = {
+        "description": "Audio (stream and live mode) or links to it (url mode).",
+        "content": {**_AUDIO, "application/json": {"example": example}},
+    }
+    return {200: made, **ERRORS}
+
+
+def mode_of(value: str | None, where: str = "query") -> Mode:
+    """The mode meant. Raises a 422 for a word that means none."""
+    if value is None:
+        return "stream"
+    mode = _MODES.get(value.strip().lower())
+    if mode is None:
+        raise wrong(where, "response_mode", "response_mode must be stream, url or live", value)
+    return mode
+
+
+def format_of(value: str | None) -> str | None:
+    """The native format meant, None if none is asked for. Raises a 422 for another."""
+    if value is None:
+        return None
+    name = value.strip().lower()
+    if name not in NATIVE_FORMATS:
+        raise wrong("query", "return_format", f"return_format must be one of {', '.join(NATIVE_FORMATS)}", value)
+    return name
+
+
+def exporting(options: MakingOptions, format: str | None) -> MakingOptions:
+    """The options with that format among the exports."""
+    if format is None or format in options.export_formats:
+        return options
+    return options.model_copy(update={"export_formats": (*options.export_formats, format)})
+
+
+def file_reply(
+    request: Request, state: ApiState, result: Result, format: str | None, headers: dict[str, str]
+) -> Response:
+    """The finished file of that format (None: the first), with links to the others."""
+    sent = next((file for file in result.files if file.format == format), result.files[0])
+    others = [f"{file.format}:{file.url}" for file in result.files if file is not sent]
+    if others:
+        headers["X-Alternative-Formats"] = "|".join(others)
+    headers["X-Processing-Time"] = f"{result.processing_s:.3f}"
+    headers["X-Audio-Duration"] = f"{result.duration_s:.3f}"
+    headers["Content-Disposition"] = disposition(sent.filename)
+    path = state.studio.library.outputs.root / PurePosixPath(sent.path)
+    return FileResponse(path, media_type=FORMATS[sent.format].media_type, headers=headers)
+
+
+async def live_reply(request: Request, state: ApiState, make: MakeLive) -> Response:
+    """The audio while it is made."""
+    stream = await state.bridge.open(request, make)
+    live = stream.live
+    headers = made_headers(live.model, live.notes, live.seed)
+    headers["Content-Disposition"] = disposition(live.filename)
+    headers["X-Accel-Buffering"] = "no"
+    return LiveResponse(stream, media_type=live.format.media_type, headers=headers)
+
+
+def json_reply(request: Request, message: str, result: Result, extra: dict[str, Any]) -> Response:
+    """What url mode answers, whatever was made; `extra` is added to it and wins."""
+    body: dict[str, Any] = {
+        "success": True,
+        "message": message,
+        "output_files": links(result.files),
+        "processing_time_seconds": round(result.processing_s, 3),
+        "total_duration_seconds": round(result.duration_s, 3),
+        "notes": list(result.notes),
+        "request_id": request_id(request.scope),
+        "timestamp": now(),
+    }
+    return Reply({**body, **extra})
+
+
+def links(files: Iterable[MadeFile]) -> list[dict[str, Any]]:
+    """Paths are relative to the data folder."""
+    return [
+        {
+            "format": file.format,
+            "filename": file.filename,
+            "url": file.url,
+            "path": f"outputs/{file.path}",
+            "file_size_bytes": file.size_bytes,
+        }
+        for file in files
+    ]
+
+
+def made_headers(model: str | None, notes: Iterable[str], seed: int | None = None) -> dict[str, str]:
+    """Headers about how audio was made: ASCII, one line each."""
+    headers = {}
+    if model is not None:
+        headers["X-Chatterbox-Model"] = _ascii(model)
+    if seed is not None:
+        headers["X-Generation-Seed"] = str(seed)
+    remarks = _ascii("; ".join(notes))[:_MAX_NOTES_CHARS]
+    if remarks:
+        headers["X-Chatterbox-Notes"] = remarks
+    return headers
+
+
+def disposition(name: str) -> str:
+    """Content-Disposition (RFC 6266) for a file name: quoted, and in full beside it where ASCII cannot say it."""
+    plain = "".join(c if c not in '"\\%' else "_" for c in _ascii(name, "_"))
+    value = f'attachment; filename="{plain}"'
+    return value if plain == name else f"{value}; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"
+
+
+def _ascii(text: str, other: str = "?") -> str:
+    return "".join(c if " " <= c <= "~" else other for c in text)

@@ -1,0 +1,39 @@
+const [form, text, voice, status, player] = ["form", "#text", "#voice", "#status", "#player"].map((name) =>
+  document.querySelector(name),
+);
+
+async function listVoices() {
+  const { voices } = await (await fetch("/v1/audio/voices?language=en")).json();
+  voice.append(...voices.map(({ id, name }) => new Option(name, id)));
+}
+
+async function speak() {
+  status.textContent = "Speaking…";
+  const body = { text: text.value, reference_audio_filename: voice.value || null, export_formats: ["mp3"] };
+  const reply = await fetch("/api/v1/tts", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (!reply.ok) throw new Error((await reply.json()).error);
+  URL.revokeObjectURL(player.src);
+  player.src = URL.createObjectURL(await reply.blob());
+  player.hidden = false;
+  status.textContent = `Made ${Number(reply.headers.get("X-Audio-Duration")).toFixed(1)} s of speech.`;
+  await player.play();
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = form.querySelector("button");
+  button.disabled = true;
+  try {
+    await speak();
+  } catch (error) {
+    status.textContent = error.message;
+  } finally {
+    button.disabled = false;
+  }
+});
+
+listVoices().catch((error) => (status.textContent = error.message));

@@ -1,0 +1,151 @@
+"""Who may call, how much may be sent, and the id that everything carries."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from chatterbox_plus.settings import Api, Server, Settings
+from tests.api.fake_studio import FakeStudio
+from tests.api.live_server import LiveServer, serve
+
+TTS, HEALTH = "/api/v1/tts", "/api/v1/health"
+
+
+def test_every_answer_has_an_id_and_keeps_a_sane_one(server: LiveServer) -> None:
+    ids = {server.get(path).headers["X-Request-ID"] for path in ("/", "/nope", HEALTH, "/outputs/none.wav", "/docs")}
+    assert len(ids) == 5
+    assert server.get(HEALTH, headers={"X-Request-ID": "mine-1.2_3"}).headers["X-Request-ID"] == "mine-1.2_3"
+    for odd in ("a b", "x" * 65, "ä".encode().decode("latin-1")):
+        assert server.get(HEALTH, headers={"X-Request-ID": odd}).headers["X-Request-ID"].startswith("req_")
+
+
+def chunks(count: int, size: int) -> Iterator[bytes]:
+    for _ in range(count):
+        yield b" " * size
+
+
+@pytest.fixture(scope="module")
+def strict(studio: FakeStudio) -> Iterator[LiveServer]:
+    with serve(Settings(api=Api(max_upload_mb=2)), studio) as running:
+        yield running
+
+
+def upload(content: bytes) -> dict[str, Any]:
+    return {"files": {"input_audio": ("a.wav", content)}, "data": {"target_voice_source": "speaker1.wav"}}
+
+
+def test_a_body_without_an_announced_length_is_counted(strict: LiveServer) -> None:
+    answer = strict.ask("POST", TTS, data=chunks(40, 2**16), headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error_code"]) == (413, "FILE_TOO_LARGE")
+
+
+def test_an_announced_body_is_refused_unread(strict: LiveServer) -> None:
+    head = (
+        f"POST {TTS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n"
+    )
+    connection = strict.raw(head.encode())
+    assert connection.recv(100).startswith(b"HTTP/1.1 413")
+    connection.close()
+
+
+def test_uploads_have_a_limit_of_their_own(strict: LiveServer) -> None:
+    assert strict.post("/api/v1/vc", **upload(bytes(2 * 2**20))).status_code == 200
+    answer = strict.post("/api/v1/vc", **upload(bytes(4 * 2**20)))
+    assert (answer.status_code, answer.json()["error_code"]) == (413, "FILE_TOO_LARGE")
+
+
+def test_an_upload_in_chunks_is_counted_too(strict: LiveServer, studio: FakeStudio) -> None:
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    start = b'--b\r\nContent-Disposition: form-data; name="input_audio"; filename="a.wav"\r\n\r\n'
+
+    def body() -> Iterator[bytes]:
+        yield start
+        yield from chunks(64, 2**16)
+
+    answer = strict.ask("POST", "/api/v1/vc", data=body(), headers=kind)
+    assert (answer.status_code, answer.json()["error_code"]) == (413, "FILE_TOO_LARGE")
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:1234", "127.0.0.1", "127.5.5.5", "[::1]:80", "a.localhost"])
+def test_loopback_names_are_answered(host: str, server: LiveServer) -> None:
+    assert server.get(HEALTH, headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "[::1"]
+)
+def test_other_names_are_not(host: str, server: LiveServer) -> None:
+    """A name that somebody points at 127.0.0.1 would let any page read everything."""
+    assert server.get(HEALTH, headers={"Host": host}).status_code == 403
+
+
+@pytest.fixture(scope="module")
+def named(studio: FakeStudio) -> Iterator[LiveServer]:
+    named = Server(trusted_hosts=("tts.example", "*.lan"), public_url="https://voice.example/x")
+    with serve(Settings(server=named, api=Api(cors_origins=("https://app.example",))), studio) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("tts.example", 200), ("TTS.example:7860", 200), ("nas.lan", 200), ("voice.example", 200), ("localhost", 200),
+     ("lan", 403), ("x.tts.example", 403), ("other.example", 403)],
+)  # fmt: skip
+def test_trusted_hosts(host: str, status: int, named: LiveServer) -> None:
+    assert named.get(HEALTH, headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:8000", "http://127.0.0.1", "https://[::1]:3000", "http://st.localhost"]
+)
+def test_pages_of_this_machine_may_call(origin: str, server: LiveServer) -> None:
+    """SillyTavern's browser does."""
+    answer = server.post(TTS, {"text": "hello"}, headers={"Origin": origin})
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+    exposed = answer.headers["Access-Control-Expose-Headers"]
+    assert {"X-Alternative-Formats", "X-Generation-Seed", "X-Request-ID"} <= set(exposed.split(", "))
+
+
+def test_a_page_may_ask_first(server: LiveServer) -> None:
+    ask = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-request-id"}
+    good = server.ask("OPTIONS", TTS, headers={**ask, "Origin": "http://localhost:8000"})
+    assert (good.status_code, good.headers["Access-Control-Allow-Origin"]) == (200, "http://localhost:8000")
+    assert (
+        "Access-Control-Allow-Origin"
+        not in server.ask("OPTIONS", TTS, headers={**ask, "Origin": "http://evil.example"}).headers
+    )
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "http://localhost.evil.example", "null", "http://localhost:80.evil"]
+)
+def test_pages_of_strangers_may_not(origin: str, server: LiveServer, studio: FakeStudio) -> None:
+    """Not even as a form, for which no browser asks first."""
+    before = len(studio.calls)
+    assert server.post("/api/v1/vc", **upload(b"x"), headers={"Origin": origin}).status_code == 403
+    assert len(studio.calls) == before
+    assert "Access-Control-Allow-Origin" not in server.get(HEALTH, headers={"Origin": origin}).headers
+
+
+def test_named_origins_and_our_own_page_may_call(named: LiveServer) -> None:
+    answer = named.post(TTS, {"text": "hello"}, headers={"Origin": "https://app.example"})
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, "https://app.example")
+    own = {"Origin": "https://tts.example", "Host": "tts.example"}
+    assert named.post(TTS, {"text": "hello"}, headers=own).status_code == 200
+
+
+def test_an_error_can_be_read_by_a_page_that_may_call(server: LiveServer) -> None:
+    answer = server.post(TTS, {"text": "boom"}, headers={"Origin": "http://localhost:8000"})
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (500, "http://localhost:8000")
+
+
+def test_half_a_request_is_nobodys_error(server: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
+    head = f"POST {TTS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n"
+    connection = server.raw(head.encode() + b"{")
+    connection.close()
+    assert requests.get(server.url + HEALTH, timeout=5).status_code == 200
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
