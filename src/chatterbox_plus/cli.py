@@ -8,6 +8,7 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -24,7 +25,7 @@ COMMANDS = {
 }
 """Name -> summary. Each is a module of `commands` with `add_arguments(parser)` and `run(args) -> exit status`."""
 
-FAILED, USAGE, BROKEN_PIPE, INTERRUPTED = 1, 2, 141, 130
+FAILED, USAGE, BROKEN_PIPE = 1, 2, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Python flushes stdout once more at exit; nobody is there to read it, nor to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     except PlusError as error:
         return _explain(error, as_json=getattr(args, "json", False))
     return status

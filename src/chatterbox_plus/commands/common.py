@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -36,6 +37,8 @@ def settings_of(args: argparse.Namespace) -> Settings:
     settings, warnings = load(os.environ, settings_from(args))
     for warning in warnings:
         talk(args, f"warning: {warning}")
+    # Whatever goes wrong is raised and said once, in a line; the log of how is for who asks for it.
+    logging.basicConfig(level=logging.DEBUG if settings.server.log_level == "debug" else logging.CRITICAL)
     return settings
 
 
@@ -56,21 +59,11 @@ def studio_of(settings: Settings) -> Iterator["Studio"]:
         studio.close()
 
 
-class Interrupted(PlusError):
-    """A signal asked the command to stop, and it has stopped cleanly. `status` is the exit status."""
-
-    code = "CANCELLED"
-
-    def __init__(self, number: int) -> None:
-        super().__init__("stopped")
-        self.exit_status = 128 + number
-
-
 def interruptible(work: Callable[[Event], T]) -> T:
     """Run the work in a thread of its own, with an Event that Ctrl-C or SIGTERM sets; a second one ends at once.
 
     On Windows a signal waits until the main thread is in Python code, so it must not sit in a long call itself.
-    Raises Interrupted when the work was stopped by a signal, else whatever the work raises.
+    Raises KeyboardInterrupt(signal) when the work was stopped by one, else whatever the work raises.
     """
     cancel = Event()
     caught: list[int] = []
@@ -91,7 +84,7 @@ def interruptible(work: Callable[[Event], T]) -> T:
             return future.result()
         except (PlusError, OSError):
             if caught:
-                raise Interrupted(caught[0]) from None
+                raise KeyboardInterrupt(caught[0]) from None
             raise
     finally:
         for number, handler in before.items():

@@ -107,7 +107,8 @@ def deliver(live: LiveAudio, targets: list[Opener], heard: Callable[[float], Non
     with live:
         rate, channels, blocks = _samples(live)
         try:
-            sinks += [target(rate, channels) for target in targets]
+            for target in targets:
+                sinks.append(target(rate, channels))  # one by one: those opened must be abandoned if the next cannot be
             for block in blocks:
                 samples += block.shape[-1]
                 for sink in sinks:

@@ -1,0 +1,114 @@
+"""`serve` starts, says where it is and who speaks, and stops without a trace."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cli.helpers import COMMAND, Shell
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="stopping is by POSIX signals here")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def shell(tmp_path: Path, data: Path) -> Shell:
+    return Shell(tmp_path, data)
+
+
+@contextmanager
+def serving(shell: Shell, *words: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """A running server and what it said until it was ready."""
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0", *words],
+        cwd=shell.cwd, env=shell.env(), stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if "documentation:" in line:
+                break
+        yield process, said
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def url_in(said: list[str]) -> str:
+    found = re.search(r"ready at (http://\S+)", "".join(said))
+    assert found, said
+    return found[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_answers_where_it_says_and_stops_with_all_its_children(shell: Shell, number: signal.Signals) -> None:
+    with serving(shell) as (process, said):
+        with urllib.request.urlopen(url_in(said) + "/api/v1/health", timeout=10) as reply:
+            assert (reply.status, json.load(reply)["success"]) == (200, True)
+            assert "server" not in {name.lower() for name in reply.headers}
+        assert "builtin, a preview voice" in "".join(said)
+        assert "WARNING" not in "".join(said)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
+        os.killpg(process.pid, number)
+        assert process.wait(10) == 0
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert alive == []
+
+
+def test_a_port_in_use_is_told_of_at_once(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = shell("serve", "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith(f"chatterbox-plus: port {port} is in use")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words, complaint",
+    [
+        (["--port", "web"], "--port: "),
+        (["--host", "no.such.host.invalid"], "server.host: there is no such address here"),
+        (["--log-level", "loud"], "invalid choice: 'loud'"),
+    ],
+)
+def test_a_wrong_setting_ends_with_usage(shell: Shell, words: list[str], complaint: str) -> None:
+    done = shell("serve", *words)
+    assert done.returncode == 2
+    assert complaint in done.stderr.decode().splitlines()[-1]
+
+
+def test_an_open_address_without_keys_is_warned_of(shell: Shell) -> None:
+    with serving(shell, "--host", "0.0.0.0") as (process, _):
+        assert process.stderr is not None
+        assert "WARNING: other machines can reach this server" in process.stderr.readline()
+
+
+def test_the_log_goes_to_a_file_too_when_one_is_set(shell: Shell) -> None:
+    (shell.cwd / "config.yaml").write_text("server: {log_file_path: server.log, reload: true}", encoding="utf-8")
+    with serving(shell) as (process, said):
+        urllib.request.urlopen(url_in(said) + "/api/v1/health", timeout=10).close()
+        process.terminate()
+        process.wait(10)
+    assert "server.reload has no effect" in said[0]
+    log = (shell.data / "logs" / "server.log").read_text(encoding="utf-8")
+    assert "server.reload has no effect" in log
+    assert "GET /api/v1/health 200" in log
