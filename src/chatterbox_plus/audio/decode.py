@@ -116,8 +116,10 @@ class Decoder:
 
     def warm_up(self) -> None:
         """Start all workers, so that the first file need not wait for one (0.2 s). Raises PlusError if that fails."""
-        processes = [self._take() for _ in range(self._workers)]
+        processes: list[DecodeProcess] = []
         try:
+            for _ in range(self._workers):
+                processes.append(self._take())
             for process in processes:
                 process.wait_until_ready()
         finally:

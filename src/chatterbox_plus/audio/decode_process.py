@@ -24,6 +24,7 @@ _ERRORS: dict[str, type[PlusError]] = {kind.__name__: kind for kind in (InvalidA
 _ENVIRONMENT = (
     *("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "WINDIR"),
     *("TMPDIR", "TEMP", "TMP", "LANG", "LC_ALL"),
+    *("HOME", "USERPROFILE", "APPDATA", "PYTHONUSERBASE", "VIRTUAL_ENV"),  # packages may be installed there
 )
 
 

@@ -25,7 +25,11 @@ _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")  # RIFF WAVE, a 16-byte fmt ch
 # and 7, which leaves the psychoacoustics out, 235x. Speech gets the highest bit rates, where 3 and 5 hardly differ.
 _CODEC_OPTIONS = {"libmp3lame": {"compression_level": "5"}}
 _SAMPLE_FORMATS = {"flac": "s16", "libopus": "flt", "libmp3lame": "fltp", "aac": "fltp"}
-_LARGEST_BIT_RATES = {"libopus": 256_000}  # bit/s per channel; libopus refuses more, the others take the most they can
+_LARGEST_OPUS_BIT_RATE = 256_000  # bit/s per channel; libopus refuses more
+
+# LAME makes everything quieter, by 0.45 dB at 160 kbit/s and below (presets.c, abr_switch_map), to be sure of headroom.
+# Loudness is decided elsewhere here, so it gets samples that are louder by as much.
+_LAME_SCALES = {320_000: 1.0, 256_000: 1.0, 224_000: 0.98, 192_000: 0.97, 160_000: 0.95}  # bit/s: scale
 _MUXER_OPTIONS = {"fflags": "+bitexact", "metadata_header_padding": "0"}  # flac would begin with 8 KiB of nothing
 _LIVE_OPTIONS = {"flush_packets": "1"}  # else the muxer holds back up to 32 KiB, seconds of speech
 _LIVE_OGG_OPTIONS = {"page_duration": "40000"}  # µs; else a page is a second
@@ -213,9 +217,14 @@ class _MuxWriter:
         assert isinstance(stream, av.AudioStream)
         self._stream, context = stream, stream.codec_context
         context.layout, context.format = av.AudioLayout(self._layout), av.AudioFormat(self._sample_format)
-        if format.bit_rate:
-            most = _LARGEST_BIT_RATES.get(format.codec, 10**9) * channels
-            context.bit_rate = min(bit_rate or format.bit_rate, most)
+        self._gain = np.float32(1)
+        if format.codec == "libmp3lame":
+            context.bit_rate = _mp3_bit_rate(bit_rate or format.bit_rate or 0, rate)
+            self._gain = np.float32(1 / _LAME_SCALES[max(160_000, context.bit_rate)])
+        elif format.codec == "libopus":
+            context.bit_rate = min(bit_rate or format.bit_rate or 0, _LARGEST_OPUS_BIT_RATE * channels)
+        elif format.bit_rate:
+            context.bit_rate = bit_rate or format.bit_rate
         self._samples = 0
 
     def write(self, samples: Samples) -> None:
@@ -224,6 +233,8 @@ class _MuxWriter:
             packed = _to_s16(samples).reshape(1, -1)
         elif self._sample_format == "flt":
             packed = samples.T.reshape(1, -1)
+        elif self._gain != 1:
+            packed = packed * self._gain
         frame = av.AudioFrame.from_ndarray(packed, self._sample_format, self._layout)
         frame.sample_rate, frame.time_base, frame.pts = self._rate, Fraction(1, self._rate), self._samples
         self._samples += samples.shape[1]
@@ -237,3 +248,9 @@ class _MuxWriter:
         self._out.closed = False
         self._container.close()
         self._out.closed = True
+
+
+def _mp3_bit_rate(asked: int, rate: int) -> int:
+    """The step of ISO 11172-3 (from 32 kHz) or 13818-3 (below) at or under what is asked; LAME chooses below 160k."""
+    most = min(asked, 320_000 if rate >= 32_000 else 160_000)
+    return max((legal for legal in _LAME_SCALES if legal <= most), default=most)
