@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from tests.api.live_server import LiveServer
+from chatterbox_plus.settings import Settings, Ui
+from tests.api.fake_studio import FakeStudio
+from tests.api.live_server import LiveServer, serve
 
 ROUTES = {
     "/api/v1/tts",
@@ -51,6 +53,15 @@ def test_a_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(path: str, 
         assert server.get(address).status_code == 200, address
 
 
+def test_the_page_can_be_named_moved_and_turned_off(studio: FakeStudio) -> None:
+    with serve(Settings(ui=Ui(title="Mine & yours", mount_path="/speak/")), studio) as server:
+        assert "<title>Mine &amp; yours</title>" in server.get("/", headers=HTML).text
+        assert server.get("/speak", allow_redirects=False).headers["Location"] == "/"
+    with serve(Settings(ui=Ui(enable_ui=False)), studio) as server:
+        assert server.get("/", headers=HTML).json()["endpoints"]
+        assert server.get("/ui").status_code == 404
+
+
 def test_the_description_covers_every_route(server: LiveServer) -> None:
     paths = server.get("/openapi.json").json()["paths"]
     assert set(paths) >= ROUTES
@@ -60,3 +71,6 @@ def test_the_description_covers_every_route(server: LiveServer) -> None:
     tts = paths["/api/v1/tts"]["post"]
     assert {"200", "404", "422", "503"} <= set(tts["responses"])
     assert "multipart/form-data" in paths["/api/v1/vc"]["post"]["requestBody"]["content"]
+    joining = paths["/api/v1/concat"]["post"]["requestBody"]["content"]["application/json"]
+    assert {"segments", "files", "processing", "crossfade_ms"} <= set(joining["schema"]["properties"])
+    assert len(joining["examples"]) == 3

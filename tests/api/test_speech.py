@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from chatterbox_plus.settings import Settings
 from tests.api.fake_studio import FakeStudio
-from tests.api.live_server import LiveServer
+from tests.api.live_server import LiveServer, serve
 
 TTS = "/api/v1/tts"
 
@@ -38,6 +39,12 @@ def test_another_return_format_is_made_too(server: LiveServer) -> None:
     answer = server.post(TTS + "?return_format=FLAC", {"text": "hello", "export_formats": ["wav"]})
     assert answer.content == b"helloflac"
     assert answer.headers["X-Alternative-Formats"].startswith("wav:/outputs/")
+
+
+def test_a_return_format_is_made_whatever_the_configuration_exports(studio: FakeStudio) -> None:
+    with serve(Settings(tts_defaults={"export_formats": ["flac"]}), studio) as server:
+        assert server.post(TTS + "?return_format=mp3", {"text": "hello"}).content == b"hellomp3"
+    assert studio.calls[-1].options.export_formats == ("flac", "mp3")
 
 
 def test_url_mode_answers_links(server: LiveServer) -> None:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -17,10 +16,9 @@ from chatterbox_plus.api.metrics import Metrics
 from chatterbox_plus.api.middleware import EXPOSED_HEADERS, LOOPBACK_ORIGIN, MB, BodyLimit, Door, Introduction
 from chatterbox_plus.api.state import ApiState
 from chatterbox_plus.errors import ModelLoadError
+from chatterbox_plus.house import build_studio
 from chatterbox_plus.settings import Settings
-
-if TYPE_CHECKING:
-    from chatterbox_plus.synthesis.studio import Studio
+from chatterbox_plus.synthesis.studio import Studio
 
 SPARE_THREADS = 16  # for requests that a full house refuses, and for looking things up
 _log = logging.getLogger(__name__)
@@ -30,7 +28,7 @@ Errors are one flat object (`error`, `error_code`, `detail`, `request_id`); Open
 """
 
 
-def create_app(settings: Settings, studio: "Studio | None" = None) -> FastAPI:
+def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
     """The application.
 
     studio: one that somebody else has started and will close; None: our own, made from the settings when the server
@@ -66,14 +64,12 @@ def create_app(settings: Settings, studio: "Studio | None" = None) -> FastAPI:
     errors.install(app)
     for room in (speech, conversion, concat, openai, system, outputs):
         app.include_router(room.router)
-    pages.mount(app)
+    pages.mount(app, settings.ui)
     _guard(app, settings, metrics)
     return app
 
 
-def _started(settings: Settings) -> "Studio":
-    from chatterbox_plus.house import build_studio  # wires every room: only for a server that runs
-
+def _started(settings: Settings) -> Studio:
     studio = build_studio(settings)
     try:
         studio.start()
@@ -92,7 +88,7 @@ def _guard(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     neighbours = LOOPBACK_ORIGIN if api.cors_enabled and server.loopback else None
     hosts = [*server.trusted_hosts, urlsplit(server.public_url).hostname or "", server.host]
     app.add_middleware(Unexpected)
-    app.add_middleware(BodyLimit, max_upload_bytes=round(api.max_upload_mb * MB))
+    app.add_middleware(BodyLimit, max_upload_bytes=round(api.max_upload_mb * MB), max_text_length=api.max_text_length)
     if origins or neighbours:
         app.add_middleware(
             CORSMiddleware,

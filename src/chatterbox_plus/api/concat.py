@@ -44,21 +44,32 @@ _BODIES: dict[str, Any] = {
     "files": {"summary": "Files with silences", "value": {"files": ["(1s)", "intro.wav", "(500ms)", "outro.wav"]}},
     "names": {"summary": "Names", "value": {"segments": ["intro.wav", "outro.wav"], "crossfade_ms": 100}},
 }
-_OPTIONS = JoinOptions.model_json_schema()["properties"]
+_ITEM: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "object"}]}
+_OPTIONS = {name: value for name, value in JoinOptions.model_json_schema()["properties"].items() if name != "segments"}
+_SCHEMA: dict[str, Any] = {
+    "properties": {
+        "segments": {"type": "array", "items": _ITEM, "description": "Files and silences; or send `files`."},
+        "files": {
+            "type": "array",
+            "items": _ITEM,
+            "description": "Names, with silences such as (1s) or (500ms) between.",
+        },
+        **_OPTIONS,
+        "processing": {"type": "object", "properties": _OPTIONS, "description": "The options may stand in here too."},
+        "response_mode": {"type": "string", "enum": ["stream", "url", "live"], "description": "The query wins."},
+    }
+}
 
 
-@router.post(
-    "/api/v1/concat", summary="Join recordings", responses=audio_responses(_EXAMPLE),
-    description="Joins outputs and silences. Options: "
-    + " ".join(f"`{name}` ({info.get('description', 'see export formats')})" for name, info in _OPTIONS.items()),
-)  # fmt: skip
+@router.post("/api/v1/concat", summary="Join recordings", responses=audio_responses(_EXAMPLE))
 async def concat(
-    body: Annotated[dict[str, Any], Body(openapi_examples=_BODIES)],
+    body: Annotated[dict[str, Any], Body(openapi_examples=_BODIES, json_schema_extra=_SCHEMA)],
     request: Request,
     state: State,
     response_mode: ResponseMode = None,
     return_format: ReturnFormat = None,
 ) -> Response:
+    """Stored outputs and silences, in order, as one recording. The body may be written in three ways."""
     options, mode_in_body = parse(body)
     mode = mode_of(response_mode) if response_mode is not None else mode_of(mode_in_body, "body")
     wanted = format_of(return_format)

@@ -120,7 +120,7 @@ async def convert(
 async def _answer(request: Request, state: ApiState, job: _Job, mode: str, wanted: str | None) -> Response:
     if mode == "live":
         return await live_reply(request, state, lambda cancel, holds: job.open(state, cancel, holds, wanted))
-    job.options = exporting(job.options, wanted)
+    job.options = exporting(job.options, wanted, state.settings.vc_defaults)
     result = await state.bridge.run(request, lambda cancel: job.run(state, cancel))
     if mode == "stream":
         return file_reply(request, state, result, wanted, made_headers(result.model, result.notes))

@@ -17,7 +17,8 @@ from chatterbox_plus.api.metrics import Metrics
 from chatterbox_plus.errors import FileTooLarge, PermissionDenied
 
 MB = 2**20
-MAX_JSON_BYTES = 2 * MB
+MAX_JSON_BYTES = 2 * MB  # unless longer texts are allowed
+BYTES_PER_CHARACTER = 12  # at worst: two escaped halves of a surrogate pair
 FORM_OVERHEAD_BYTES = 1 * MB  # field names, boundaries and values around an upload
 EXPOSED_HEADERS = (
     "Content-Disposition",
@@ -121,8 +122,9 @@ class Door:
 class BodyLimit:
     """Stops reading a body that is too large, whether it was announced or not."""
 
-    def __init__(self, app: ASGIApp, max_upload_bytes: int) -> None:
-        self.app, self.max_upload_bytes = app, max_upload_bytes
+    def __init__(self, app: ASGIApp, max_upload_bytes: int, max_text_length: int) -> None:
+        self.app, self.max_form_bytes = app, max_upload_bytes + FORM_OVERHEAD_BYTES
+        self.max_json_bytes = max(MAX_JSON_BYTES, MB + BYTES_PER_CHARACTER * max_text_length)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -130,7 +132,7 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         upload = headers.get("content-type", "").lower().startswith("multipart/form-data")
-        limit = self.max_upload_bytes + FORM_OVERHEAD_BYTES if upload else MAX_JSON_BYTES
+        limit = self.max_form_bytes if upload else self.max_json_bytes
         message = f"The request is larger than {limit // MB} MB, the most that is taken"
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:

@@ -5,11 +5,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from chatterbox_plus.api.errors import Reply
 from chatterbox_plus.api.system import about
+from chatterbox_plus.settings import Ui
 
 router = APIRouter(include_in_schema=False)
 _WEB = Path(str(files("chatterbox_plus") / "web"))
@@ -40,26 +41,26 @@ _REDOC = """<link rel="stylesheet" href="/assets/redoc.css">
 <script src="/assets/docs/redoc.standalone.js"></script>"""
 
 
-def mount(app: FastAPI) -> None:
+def mount(app: FastAPI, ui: Ui) -> None:
     """Serve the pages and everything they load."""
+    document = (_WEB / "index.html").read_text(encoding="utf-8").replace("Chatterbox Plus", escape(ui.title))
+    page = HTMLResponse(document, headers={"Vary": "Accept", "Content-Security-Policy": _STRICT})
+
+    async def root(request: Request) -> Response:
+        """The page for browsers, a short description for programs."""
+        if ui.enable_ui and "text/html" in request.headers.get("accept", ""):
+            return page
+        return Reply(about(), headers={"Vary": "Accept"})
+
+    async def elsewhere() -> Response:
+        return RedirectResponse("/", 307)
+
+    app.add_api_route("/", root, methods=["GET", "HEAD"], include_in_schema=False)
+    if ui.enable_ui and ui.mount_path.rstrip("/"):
+        app.add_api_route("/" + ui.mount_path.strip("/"), elsewhere, methods=["GET"], include_in_schema=False)
     app.include_router(router)
     app.mount("/assets/docs", StaticFiles(directory=str(files("fastapi_offline") / "static")))
     app.mount("/assets", StaticFiles(directory=_WEB))
-
-
-@router.get("/")
-@router.head("/")
-async def root(request: Request) -> Response:
-    """The page for browsers, a short description for programs."""
-    headers = {"Vary": "Accept"}
-    if "text/html" not in request.headers.get("accept", ""):
-        return Reply(about(request), headers=headers)
-    return FileResponse(_WEB / "index.html", headers={**headers, "Content-Security-Policy": _STRICT})
-
-
-@router.get("/ui")
-async def ui() -> Response:
-    return RedirectResponse("/", 307)
 
 
 @router.get("/docs")

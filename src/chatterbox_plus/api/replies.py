@@ -1,7 +1,8 @@
 """How made audio is answered with: as the finished file, as JSON with links, or live."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote
 
@@ -81,18 +82,23 @@ def format_of(value: str | None) -> str | None:
     return name
 
 
-def exporting(options: MakingOptions, format: str | None) -> MakingOptions:
-    """The options with that format among the exports."""
-    if format is None or format in options.export_formats:
+def exporting(
+    options: MakingOptions, format: str | None, configured: Mapping[str, Any] = MappingProxyType({})
+) -> MakingOptions:
+    """The options with that format among the exports. configured: the defaults that hold where nothing was sent."""
+    if format is None:
         return options
-    return options.model_copy(update={"export_formats": (*options.export_formats, format)})
+    formats: tuple[str, ...] = options.export_formats
+    if "export_formats" in configured and "export_formats" not in options.model_fields_set:
+        formats = tuple(name.lower() for name in configured["export_formats"])
+    return options.model_copy(update={"export_formats": tuple(dict.fromkeys((*formats, format)))})
 
 
 def file_reply(
     request: Request, state: ApiState, result: Result, format: str | None, headers: dict[str, str]
 ) -> Response:
     """The finished file of that format (None: the first), with links to the others."""
-    sent = next((file for file in result.files if file.format == format), result.files[0])
+    sent = result.files[0] if format is None else next(file for file in result.files if file.format == format)
     others = [f"{file.format}:{file.url}" for file in result.files if file is not sent]
     if others:
         headers["X-Alternative-Formats"] = "|".join(others)

@@ -63,7 +63,7 @@ async def speak(
         return await live_reply(
             request, state, lambda cancel, _: studio.speak_live(options, cancel=cancel, format=wanted)
         )
-    exported = exporting(options, wanted)
+    exported = exporting(options, wanted, state.settings.tts_defaults)
     result = await state.bridge.run(request, lambda cancel: studio.speak(exported, cancel=cancel))
     if mode == "stream":
         return file_reply(request, state, result, wanted, made_headers(result.model, result.notes, result.seed))

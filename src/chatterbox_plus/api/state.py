@@ -1,22 +1,20 @@
 """What the handlers share: the settings, the studio, the bridge to it and the counts."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import Depends, Request
 
 from chatterbox_plus.api.bridge import Bridge
 from chatterbox_plus.api.metrics import Metrics
 from chatterbox_plus.settings import Settings
-
-if TYPE_CHECKING:
-    from chatterbox_plus.synthesis.studio import Studio
+from chatterbox_plus.synthesis.studio import Studio
 
 
 @dataclass(frozen=True)
 class ApiState:
     settings: Settings
-    studio: "Studio"
+    studio: Studio
     bridge: Bridge
     metrics: Metrics
 

@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 import psutil
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from chatterbox_plus import __version__
@@ -95,7 +95,7 @@ async def config(state: State) -> Response:
     )
 
 
-def about(request: Request) -> dict[str, Any]:
+def about() -> dict[str, Any]:
     """What `/` tells a program."""
     return {
         "message": "Chatterbox TTS Extended Plus API",

@@ -1,10 +1,15 @@
-const [form, text, voice, status, player] = ["form", "#text", "#voice", "#status", "#player"].map((name) =>
-  document.querySelector(name),
+const [form, text, voice, status, player, engine] = ["form", "#text", "#voice", "#status", "#player", "#engine"].map(
+  (name) => document.querySelector(name),
 );
 
 async function listVoices() {
   const { voices } = await (await fetch("/v1/audio/voices?language=en")).json();
   voice.append(...voices.map(({ id, name }) => new Option(name, id)));
+}
+
+async function introduce() {
+  const { engine: speaker } = await (await fetch("/api/v1/health")).json();
+  if (speaker?.preview) engine.textContent = "This is the built-in preview voice; neural models are installed apart.";
 }
 
 async function speak() {
@@ -36,4 +41,4 @@ form.addEventListener("submit", async (event) => {
   }
 });
 
-listVoices().catch((error) => (status.textContent = error.message));
+Promise.all([listVoices(), introduce()]).catch((error) => (status.textContent = error.message));
