@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from chatterbox_plus.api.uploads import checked
+from chatterbox_plus.api.errors import checked
 from chatterbox_plus.errors import InvalidOption
 from chatterbox_plus.synthesis.options import (
     MAX_SILENCE_MS,

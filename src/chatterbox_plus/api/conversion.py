@@ -2,15 +2,16 @@
 
 import json
 from contextlib import ExitStack
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from chatterbox_plus.api.bridge import Cancel
+from chatterbox_plus.api.errors import checked
+from chatterbox_plus.api.forms import Form, Upload, read_form
 from chatterbox_plus.api.replies import (
     ResponseMode,
     ReturnFormat,
@@ -24,7 +25,6 @@ from chatterbox_plus.api.replies import (
     mode_of,
 )
 from chatterbox_plus.api.state import ApiState, State
-from chatterbox_plus.api.uploads import MAX_FIELDS, MAX_FILES, checked, fields, name_of, save, upload
 from chatterbox_plus.errors import BadRequest
 from chatterbox_plus.synthesis.options import ConversionOptions
 from chatterbox_plus.synthesis.results import ConversionResult, LiveAudio
@@ -67,30 +67,30 @@ _BODY = {
 }
 
 
+@dataclass(frozen=True)
 class _Job:
-    """One conversion: stored files by name, or uploads that live as long as it does."""
+    """One conversion: of stored files by name, or of uploads, which live as long as it does."""
 
-    def __init__(
-        self, options: ConversionOptions, source: UploadFile | None = None, target: UploadFile | None = None
-    ) -> None:
-        self.options, self.source, self.target = options, source, target
+    options: ConversionOptions
+    source: Upload | None = None
+    target: Upload | None = None
+    form: Form | None = None
 
     def run(self, state: ApiState, cancel: Cancel) -> ConversionResult:
         with ExitStack() as holds:
-            return state.studio.convert(self.options, cancel=cancel, **self._files(state, holds))
+            return state.studio.convert(self.options, cancel=cancel, **self._files(holds))
 
     def open(self, state: ApiState, cancel: Cancel, holds: ExitStack, format: str | None) -> LiveAudio:
-        return state.studio.convert_live(self.options, cancel=cancel, format=format, **self._files(state, holds))
+        return state.studio.convert_live(self.options, cancel=cancel, format=format, **self._files(holds))
 
-    def _files(self, state: ApiState, holds: ExitStack) -> dict[str, Any]:
-        found: dict[str, Path | str] = {}
-        if self.source is None and self.target is None:
-            return found
-        files = holds.enter_context(state.studio.library.temporary())
+    def _files(self, holds: ExitStack) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if self.form is not None:
+            holds.enter_context(self.form.keep())
         if self.source is not None:
-            found |= {"source": save(self.source, files), "source_name": name_of(self.source)}
+            found |= {"source": self.source.path, "source_name": self.source.name}
         if self.target is not None:
-            found["target"] = save(self.target, files)
+            found["target"] = self.target.path
         return found
 
 
@@ -110,7 +110,7 @@ async def convert(
     mode, wanted = mode_of(response_mode), format_of(return_format)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as form:
+        async with read_form(request, state.bridge, state.studio.library) as form:
             return await _answer(request, state, _from_form(form), mode, wanted)
     if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
         return await _answer(request, state, await _from_json(request), mode, wanted)
@@ -120,7 +120,7 @@ async def convert(
 async def _answer(request: Request, state: ApiState, job: _Job, mode: str, wanted: str | None) -> Response:
     if mode == "live":
         return await live_reply(request, state, lambda cancel, holds: job.open(state, cancel, holds, wanted))
-    job.options = exporting(job.options, wanted, state.settings.vc_defaults)
+    job = replace(job, options=exporting(job.options, wanted, state.settings.vc_defaults))
     result = await state.bridge.run(request, lambda cancel: job.run(state, cancel))
     if mode == "stream":
         return file_reply(request, state, result, wanted, made_headers(result.model, result.notes))
@@ -141,17 +141,17 @@ async def _from_json(request: Request) -> _Job:
     return _Job(options)
 
 
-def _from_form(form: FormData) -> _Job:
-    source, target = upload(form, "input_audio"), upload(form, "target_voice")
-    values = fields(form, lists=("export_formats",))
+def _from_form(form: Form) -> _Job:
+    source, target = form.file("input_audio"), form.file("target_voice")
+    values = form.values(lists=("export_formats",))
     _one_of("input_audio", source, "input_audio_source", values)
     _one_of("target_voice", target, "target_voice_source", values)
     if target is not None:
-        values["target_voice_source"] = name_of(target)
-    return _Job(checked(ConversionOptions, values), source, target)
+        values["target_voice_source"] = target.name
+    return _Job(checked(ConversionOptions, values), source, target, form)
 
 
-def _one_of(file_name: str, file: UploadFile | None, field: str, values: dict[str, Any]) -> None:
+def _one_of(file_name: str, file: Upload | None, field: str, values: dict[str, Any]) -> None:
     if file is None and field not in values:
         raise BadRequest(f"Send {field}, or a file as {file_name}", param=field)
     if file is not None and field in values:

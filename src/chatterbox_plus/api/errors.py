@@ -3,13 +3,13 @@
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -19,6 +19,7 @@ from chatterbox_plus.api.bridge import request_id
 from chatterbox_plus.errors import Cancelled, PlusError
 
 MAX_INPUT_CHARS = 200  # of a wrong value, repeated back in a 422
+Model = TypeVar("Model", bound=BaseModel)
 _log = logging.getLogger(__name__)
 
 _CODES = {
@@ -85,6 +86,15 @@ def now() -> str:
 def wrong(where: str, name: str, message: str, value: Any = None) -> RequestValidationError:
     """A 422 about one field. where: "query" or "body"."""
     return RequestValidationError([{"type": "value_error", "loc": (where, name), "msg": message, "input": value}])
+
+
+def checked(kind: type[Model], values: Mapping[str, Any]) -> Model:
+    """The values as that model; a 422 as for any JSON body where they do not fit."""
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in found]) from None
 
 
 def install(app: FastAPI) -> None:

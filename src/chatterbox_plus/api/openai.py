@@ -11,10 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from chatterbox_plus.api.bridge import LiveResponse, Stream
-from chatterbox_plus.api.errors import OpenAIErrorBody, Reply
+from chatterbox_plus.api.errors import OpenAIErrorBody, Reply, checked
 from chatterbox_plus.api.replies import disposition, made_headers
 from chatterbox_plus.api.state import ApiState, State
-from chatterbox_plus.api.uploads import checked
 from chatterbox_plus.audio.formats import FORMATS, OPENAI_FORMATS
 from chatterbox_plus.errors import NotFound
 from chatterbox_plus.synthesis.options import SpeechOptions
