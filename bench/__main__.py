@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench import audio, joining, serving, speech
 from bench.measure import Bench, Setting, machine
+from chatterbox_plus.errors import PlusError
 
 BENCHES: dict[str, Bench] = {**speech.BENCHES, **serving.BENCHES, **audio.BENCHES, **joining.BENCHES}
 
@@ -24,12 +25,17 @@ def main() -> int:
             sys.stdout.write(f"{name:12} {(bench.__doc__ or '').splitlines()[0]}\n")
         return 0
     sys.stdout.write(machine().line() + "\n")
+    status = 0
     for name in args.name or BENCHES:
         with tempfile.TemporaryDirectory(prefix="chatterbox-bench-", ignore_cleanup_errors=True) as folder:
-            for figure in BENCHES[name](Setting(Path(folder), args.full)):
-                sys.stdout.write(figure.line() + "\n")
-                sys.stdout.flush()
-    return 0
+            try:
+                for figure in BENCHES[name](Setting(Path(folder), args.full)):
+                    sys.stdout.write(figure.line() + "\n")
+                    sys.stdout.flush()
+            except PlusError as error:  # the other figures are still worth having
+                sys.stderr.write(f"{name}: {error.message}\n")
+                status = 1
+    return status
 
 
 if __name__ == "__main__":

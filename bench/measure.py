@@ -106,7 +106,7 @@ def write_audio(path: Path, samples: Samples, rate: int = SPEECH_RATE, copies: i
 @contextmanager
 def studio(setting: Setting) -> Iterator[Studio]:
     """A warm studio in this process, without the limits that guard a server."""
-    generous = {"MAX_TEXT_LENGTH": 10**9, "MAX_UPLOAD_MB": 10**6, "DATA_DIR": str(setting.folder / "data")}
+    generous = {"MAX_TEXT_LENGTH": 10**9, "MAX_AUDIO_S": 10**6, "DATA_DIR": str(setting.folder / "data")}
     settings, _ = load({}, generous, cwd=setting.folder)
     made = build_studio(settings)
     try:
@@ -132,11 +132,13 @@ def serving(setting: Setting) -> Iterator[tuple[str, float]]:
     command += ["--data-dir", str(setting.folder / "data")]
     url = f"http://127.0.0.1:{port}"
     began = time.perf_counter()
-    process = subprocess.Popen(command, cwd=setting.folder, env=environment, stderr=subprocess.DEVNULL)
+    log = setting.folder / "server.log"
+    with log.open("ab") as told:
+        process = subprocess.Popen(command, cwd=setting.folder, env=environment, stderr=told)
     try:
         while not _healthy(url):
             if process.poll() is not None or time.perf_counter() - began > 60:
-                raise RuntimeError("the server did not start")
+                raise RuntimeError(f"the server did not start: {log.read_text(encoding='utf-8')}")
             time.sleep(0.01)
         yield url, time.perf_counter() - began
     finally:

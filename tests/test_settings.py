@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+import chatterbox_plus
 from chatterbox_plus.errors import SettingsError
-from chatterbox_plus.settings import ENVIRONMENT, WITHOUT_EFFECT, Server, Settings, keys, load
+from chatterbox_plus.settings import ENVIRONMENT, NOT_YET, WITHOUT_EFFECT, Server, Settings, keys, load
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.yaml"
 
@@ -38,15 +39,22 @@ def test_the_example_file_names_every_variable_beside_its_key() -> None:
 
 
 def test_the_example_file_marks_the_keys_without_effect() -> None:
-    section, marked = "", set()
+    above: list[str] = []
+    marked: dict[str, set[str]] = {"no effect": set(), "no effect yet": set()}
     for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
-        if head := re.match(r"(\w+):", line):
-            section = head[1]
-        if (key := re.match(r"  (\w+):.*no effect", line)) or (
-            section == "audio" and (key := re.match(r"  (\w+):", line))
-        ):
-            marked.add(f"{section}.{key[1]}")
-    assert marked == WITHOUT_EFFECT
+        if found := re.match(r"( *)(\w+):", line):
+            above = [*above[: len(found[1]) // 2], found[2]]
+            mark = re.search(r"no effect( yet)?", line)
+            if mark or above[:-1] == ["audio"]:
+                marked[mark[0] if mark else "no effect"].add(".".join(above))
+    assert marked == {"no effect": WITHOUT_EFFECT, "no effect yet": NOT_YET}
+
+
+def test_every_key_that_is_said_to_have_an_effect_is_read_somewhere() -> None:
+    package = Path(chatterbox_plus.__file__).parent
+    code = "\n".join(p.read_text(encoding="utf-8") for p in package.rglob("*.py") if p.name != "settings.py")
+    unread = {key for key in keys() if not re.search(rf"\.{key.rpartition('.')[2]}\b", code)}
+    assert unread <= WITHOUT_EFFECT | NOT_YET
 
 
 def test_loading_the_example_file_warns_of_nothing(tmp_path: Path) -> None:
@@ -92,9 +100,14 @@ def test_an_empty_variable_is_not_set(tmp_path: Path, value: str) -> None:
     [("true", True), ("1", True), ("YES", True), ("on", True), ("false", False), ("0", False), ("off", False)],
 )
 def test_a_boolean_variable_reads_as(tmp_path: Path, word: str, meaning: bool) -> None:
-    settings, _ = load({"CHATTERBOX_ALLOW_PRIVATE_HOSTS": word, "CHATTERBOX_API_KEY_REQUIRED": word}, cwd=tmp_path)
+    settings, _ = load({"CHATTERBOX_ALLOW_PRIVATE_HOSTS": word, "CHATTERBOX_KEEP_OPENAI_OUTPUTS": word}, cwd=tmp_path)
     assert settings.api.allow_private_hosts is meaning
-    assert settings.api.api_key_required is meaning
+    assert settings.api.keep_openai_outputs is meaning
+
+
+def test_a_guard_that_is_not_there_yet_is_refused_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="CHATTERBOX_API_KEY_REQUIRED: this version cannot ask for keys yet"):
+        load({"CHATTERBOX_API_KEY_REQUIRED": "true"}, cwd=tmp_path)
 
 
 def test_a_list_variable_is_comma_separated_and_trimmed(tmp_path: Path) -> None:
@@ -185,8 +198,9 @@ def test_a_secret_is_never_quoted(tmp_path: Path) -> None:
 
 def test_a_key_without_effect_is_accepted_and_warned_of_when_it_asks_for_a_change(tmp_path: Path) -> None:
     config(tmp_path, "server: {reload: true}\nspeed_factor: {preferred_library: audiostretchy, min_speed_factor: 0.5}")
-    _, warnings = load({"CHATTERBOX_DEBUG": "1"}, cwd=tmp_path)
+    _, warnings = load({"CHATTERBOX_DEBUG": "1", "CHATTERBOX_RATE_LIMIT_PER_MINUTE": "60"}, cwd=tmp_path)
     assert warnings == [
+        "CHATTERBOX_RATE_LIMIT_PER_MINUTE has no effect yet",
         "CHATTERBOX_DEBUG has no effect",
         "server.reload has no effect",
         "speed_factor.preferred_library has no effect",

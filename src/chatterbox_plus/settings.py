@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from chatterbox_plus import config_file
 from chatterbox_plus.errors import SettingsError
 from chatterbox_plus.synthesis.options import ConversionOptions, Options, SpeechOptions
 
@@ -222,7 +222,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "API_KEY_REQUIRED": ("api", "api_key_required"),
     "CORS_ORIGINS": ("api", "cors_origins"),
     "KEEP_OPENAI_OUTPUTS": ("api", "keep_openai_outputs"),
-    "WEBHOOKSECRET": ("api", "webhook_secret"),
+    "WEBHOOK_SECRET": ("api", "webhook_secret"),
     "DATABASE_URL": ("storage", "database_url"),
     "STORAGE_URL": ("storage", "storage_url"),
 }
@@ -238,6 +238,24 @@ WITHOUT_EFFECT = frozenset(
     }
 )  # fmt: skip
 """Keys of the original's files that are accepted and change nothing; `load` warns of those that ask for a change."""
+
+NOT_YET = frozenset(
+    {
+        "models.device", "models.precision", "models.preload_models", "api.cleanup_temp_files",
+        "api.enable_url_downloads", "api.download_timeout_seconds", "api.allow_private_hosts", "api.allowed_hosts",
+        "api.rate_limit_per_minute", "api.webhook_secret", "resource_management.cleanup.output_dir_max_size_gb",
+        "resource_management.cleanup.temp_dir_max_files", "resource_management.cleanup.temp_dir_max_age_days",
+        "resource_management.cleanup.vc_inputs_max_size_gb", "resource_management.cleanup.cleanup_on_startup",
+        "resource_management.cleanup.cleanup_interval_hours", "error_handling.download_retries.max_retries",
+        "error_handling.download_retries.base_delay_seconds", "error_handling.download_retries.max_delay_seconds",
+        "error_handling.download_retries.backoff_factor", "error_handling.download_retries.enable_jitter",
+        "error_handling.model_loading.download_timeout_seconds", "error_handling.model_loading.loading_timeout_seconds",
+        "error_handling.model_loading.shutdown_on_failure", "error_handling.error_tracking.max_errors_stored",
+        "error_handling.error_tracking.auto_categorization", "error_handling.error_tracking.log_error_summaries",
+        "storage.database_url", "storage.storage_url",
+    }
+)  # fmt: skip
+"""Keys of what is still to come: a key leaves this set when something reads it. `load` warns of those that are set."""
 
 SECRET = frozenset({"api.webhook_secret", "storage.database_url", "storage.storage_url"})
 """Keys whose values are never shown, and which are no flags: other users see a process's arguments."""
@@ -264,7 +282,9 @@ def load(
     variables = {k[len(PREFIX) :]: v.strip() for k, v in env.items() if k.startswith(PREFIX) and v.strip()}
     variable_config, flag_config = variables.pop("CONFIG", None), given.pop("CONFIG", None)
     config = flag_config or variable_config
-    tree = _read_file(base / Path(config).expanduser() if config else base / "config.yaml", required=bool(config))
+    tree = _without_empty_sections(
+        config_file.read(base / Path(config).expanduser() if config else base / "config.yaml", required=bool(config))
+    )
     origin: dict[str, str] = {}
     for name, value in variables.items():
         _put(tree, name, value, _variable, origin)
@@ -276,53 +296,12 @@ def load(
         raise SettingsError(_explain(error, origin)) from None
     for section, (kind, needed) in _DEFAULTS.items():
         _check_defaults(section, kind, needed, getattr(settings, section))
+    if settings.api.api_key_required:  # better no server than one that only seems to be guarded
+        name = origin.get("api.api_key_required", "api.api_key_required")
+        raise SettingsError(f"{name}: this version cannot ask for keys yet; bind to 127.0.0.1 instead")
     data_dir = base / settings.paths.data_dir.expanduser()
     settings = settings.model_copy(update={"paths": settings.paths.model_copy(update={"data_dir": data_dir})})
     return settings, _warnings(settings, origin)
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key may stand only once: the second `api:` would silently drop the first."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    loader.flatten_mapping(node)
-    found: dict[Any, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in found:
-            raise yaml.MarkedYAMLError(problem=f"{key} stands there twice", problem_mark=key_node.start_mark)
-        found[key] = loader.construct_object(value_node, deep=True)
-    return found
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
-def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        if required:
-            raise SettingsError(f"there is no configuration file {path.name}") from None
-        return {}
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path.name} is not UTF-8 text") from None
-    except OSError as error:
-        raise SettingsError(f"{path.name} cannot be read: {error.strerror}") from None
-    try:
-        tree = yaml.load(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise SettingsError(f"{path.name} is not valid YAML{where}: {error.problem}") from None
-    except (yaml.YAMLError, TypeError):  # TypeError: a mapping's key that is itself a list or mapping
-        raise SettingsError(f"{path.name} is not valid YAML") from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise SettingsError(f"{path.name} must be a mapping of sections")
-    return _without_empty_sections(tree)
 
 
 def _without_empty_sections(tree: dict[Any, Any]) -> dict[str, Any]:
@@ -378,8 +357,8 @@ def keys(model: type[BaseModel] = Settings, above: str = "") -> Iterator[str]:
 def _warnings(settings: Settings, origin: Mapping[str, str]) -> list[str]:
     """One for each key without effect that is set to something other than what happens anyway."""
     plain = Settings()
-    idle = [key for key in sorted(WITHOUT_EFFECT) if _value(settings, key) != _value(plain, key)]
-    return [f"{origin.get(key, key)} has no effect" for key in idle]
+    idle = [key for key in sorted(WITHOUT_EFFECT | NOT_YET) if _value(settings, key) != _value(plain, key)]
+    return [f"{origin.get(key, key)} has no effect{' yet' if key in NOT_YET else ''}" for key in idle]
 
 
 def _value(settings: Settings, key: str) -> object:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chatterbox_plus.synthesis.studio import Studio
 
 T = TypeVar("T")
-_UNLIMITED: dict[str, int] = {"max_text_length": 10**9, "max_upload_mb": 10**6}
+_UNLIMITED: dict[str, int] = {"max_text_length": 10**9, "max_audio_s": 10**6}
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,8 @@ def settings_of(args: argparse.Namespace) -> Settings:
 def studio_of(settings: Settings) -> Iterator["Studio"]:
     """A studio in this process.
 
-    The limits on uploads and text guard a server against strangers; whoever types a command works with their own files.
+    The limits on text and recordings guard a server against strangers; whoever types a command works with what is
+    theirs.
     """
     from chatterbox_plus.house import build_studio
     from chatterbox_plus.synthesis.starter import make_starter_files

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -48,13 +49,16 @@ def run(args: argparse.Namespace) -> int:
     server = None
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        import uvicorn
-
-        from chatterbox_plus.api.app import create_app
         from chatterbox_plus.house import build_studio
 
-        with closing(listener), closing(build_studio(settings)) as studio:
-            _start(studio)
+        with closing(listener), closing(build_studio(settings)) as studio, ThreadPoolExecutor(1) as pool:
+            starting = pool.submit(_start, studio)  # the children start while the API is imported
+
+            import uvicorn
+
+            from chatterbox_plus.api.app import create_app
+
+            starting.result()
             config = uvicorn.Config(
                 create_app(settings, studio),
                 log_config=None,
