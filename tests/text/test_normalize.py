@@ -81,6 +81,7 @@ def test_sound_words_go_first():
         ("xx", "5 km $3 1.5", "5 km $3 1.5"),
         ("vi", "-5 và 5", "-5 và năm"),
         ("sv", "5 km", "fem km"),
+        ("am", "999999999", "999999999"),  # num2words would never return
     ],
 )
 def test_what_a_language_does_not_know_is_left_to_the_engine(language: str, written: str, spoken: str):

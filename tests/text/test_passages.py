@@ -61,6 +61,11 @@ def test_nothing_is_grouped_across_paragraphs(grouping: Grouping):
     assert said("Hi.\n\nNo. Go!", grouping) == ["Hi.", "No. Go!"]
 
 
+@pytest.mark.parametrize("grouping", ["smart", "batch"])
+def test_headings_and_items_of_a_list_are_not_run_together(grouping: Grouping):
+    assert said("Shopping\n- milk\n- eggs\nDone. Bye.", grouping) == ["Shopping", "- milk", "- eggs", "Done. Bye."]
+
+
 def test_scripts_without_blanks_are_joined_without():
     assert said("你好。我们走吧！", "smart", "zh") == ["你好。我们走吧！"]
 

@@ -93,6 +93,7 @@ class Lexicon:
     contract: Callable[[str], str] = field(default=lambda words: words)  # "de euros" -> "d'euros"
     num2words_has_genders: bool = False  # its ordinals take gender=
     ordinal: Callable[[str, str], str] = field(default=lambda words, gender: words)  # (num2words' ordinal, gender)
+    dotted_ordinals: Mapping[str, str] = field(default_factory=dict)  # "der 1. Test": word before -> ordinal's ending
     months: tuple[tuple[str, ...], ...] = ()  # per month: its name in a date, then other ways of writing it
     numeric_date: str = ""  # the mark in day-mark-month-mark-year
     day_dot: bool = False  # "3. Mai"

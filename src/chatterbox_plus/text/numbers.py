@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
+from threading import Lock
 
 from num2words import CONVERTER_CLASSES, num2words
 
@@ -13,16 +14,21 @@ from chatterbox_plus.text.lexicon import Lexicon, Noun
 from chatterbox_plus.text.lexicons import LEXICONS
 from chatterbox_plus.text.spans import Spoken
 
-_LONGEST = (
-    15  # digits; longer numbers are said digit by digit, as are phone numbers from 10 digits on, or with a 0 first
-)
-_POINT_LANGUAGES = frozenset(
-    ["am", "bn", "he", "ja", "kn", "ko", "te", "th"]
-)  # 3.5 and 1,000; the others 3,5 and 1.000
+# Digits; longer numbers are said digit by digit, as are telephone numbers: from 10 digits on, or with a 0 first.
+_LONGEST = 15
+_LONGEST_UNTRIED = 9  # in languages without a lexicon: num2words' limits differ
+_ENDLESS = frozenset(["am"])  # num2words 0.5.14 never returns from many Amharic numbers, 999 999 999 999 999 for one
+# 3.5 and 1,000 are written here, 3,5 and 1.000 in the other languages without a lexicon.
+_POINT_LANGUAGES = frozenset(["bn", "he", "ja", "kn", "ko", "te", "th"])
+SENTENCE_END = r"(?=\s*$|\s*[\r\n]|\s+[\"“(]?[A-Z\u00c0-\u00de\u0410-\u042f])"
+"""After an abbreviation's dot: that dot also ends the sentence."""
+_SENTENCE_END = re.compile(SENTENCE_END)
 _UNSPACED = frozenset(["ja", "th"])  # letters touch numbers there
 _RENAMED = {"kk": "kz", "nb": "no", "nn": "no"}  # our tag -> num2words' name
 # What num2words raises, by language, for what it cannot say.
 _UNSAYABLE = (NotImplementedError, OverflowError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
+
+_lock = Lock()  # num2words' converters are shared and keep state while they work
 
 
 class Unsayable(Exception):
@@ -51,7 +57,7 @@ class Reader:
 
     def cardinal(self, value: int, gender: str = "") -> str:
         """21 -> "twenty-one"; gender: agreeing with a noun that follows, "" for none. Raises Unsayable."""
-        if value >= 10**_LONGEST:
+        if value >= 10 ** (_LONGEST if self.code in LEXICONS else _LONGEST_UNTRIED):
             return self.digits(str(value))
         words = _say(self.code, value, "cardinal", ())
         return self.lexicon.agree(words, gender) if gender else words
@@ -111,7 +117,8 @@ class Reader:
 @lru_cache(maxsize=4096)
 def _say(code: str, value: int | Decimal, kind: str, forms: tuple[tuple[str, str], ...]) -> str:
     try:
-        words = num2words(value, lang=code, to=kind, **dict(forms))
+        with _lock:
+            words = num2words(value, lang=code, to=kind, **dict(forms))
     except _UNSAYABLE as error:
         raise Unsayable from error
     if not isinstance(words, str) or not words.strip() or any(letter.isdecimal() for letter in words):
@@ -126,7 +133,7 @@ def reader(language: str) -> Reader | None:
     first, _, region = tag.partition("_")
     first = _RENAMED.get(first.lower(), first.lower())
     for code in (f"{first}_{region.upper()}", first):
-        if code in CONVERTER_CLASSES:
+        if code in CONVERTER_CLASSES and code not in _ENDLESS:
             lexicon = LEXICONS.get(first)
             if lexicon is None:
                 lexicon = Lexicon(code=code)
@@ -134,6 +141,11 @@ def reader(language: str) -> Reader | None:
                     lexicon = replace(lexicon, decimal_mark=".", thousands=",")
             return Reader(code, lexicon)
     return None
+
+
+def closing_dot(match: re.Match[str]) -> str:
+    """ "." where a match ends in an abbreviation whose dot also ends the sentence, else ""."""
+    return "." if match[0].endswith(".") and _SENTENCE_END.match(match.string, match.end()) else ""
 
 
 def sub(spoken: Spoken, pattern: re.Pattern[str], say: Callable[[re.Match[str]], str]) -> Spoken:
@@ -153,14 +165,15 @@ def _patterns(r: Reader) -> dict[str, re.Pattern[str]]:
     n, lexicon = r.number, r.lexicon
     fractions = "|".join(map(re.escape, lexicon.fractions)) or "(?!)"
     sources = {
-        "long": rf"(?<!\w)\+?(?:0\d{{5,}}|\d{{10,}}|\(?\d{{3}}\)?[ -]\d{{3}}-\d{{4}}|\d{{3}}-\d{{4}}"
+        "long": rf"(?<!\w)\+?(?:0\d{{5,}}|\d{{10,}}|\(?\d{{3}}\)?[ -]\d{{3}}-\d{{4}}|(?:1-\d{{3}}-)?\d{{3}}-\d{{4}}"
         rf"|\+\d{{1,3}}(?:[ -]\(?\d{{2,5}}\)?){{2,5}}){r.end}",
         "version": r"(?<![\w.,])(v)?(\d{1,5}(?:\.\d{1,5}){2,4})(?![\w])(?!\.\d)",
         "fraction": rf"(?<![\w/.,])(?:(\d{{1,6}}) ?)?(?:({fractions})(?![\w/])|([½⅓⅔¼¾⅕⅛]))",
         "range": rf"{r.begin}(?<!\d-)({n})(?: ?[–—] ?|-)(?={n}(?:{r.end}(?!-)| ?[^\W\d]))",
         "ordinal": rf"{r.begin}(\d{{1,9}})({lexicon.ordinal_marks or '(?!)'})(?!\w)",
         "year": rf"{r.begin}(1[1-9]\d\d|20\d\d){r.end}",
-        "decade": rf"{r.begin}(1[1-9]\d|20\d)0['’]?s(?!\w)",
+        "decade": rf"(?:{r.begin}(1[1-9]\d|20\d)|(?<!\w)['’]([2-9]))0['’]?s(?!\w)",
+        "dotted": rf"(?<!\w)({'|'.join(lexicon.dotted_ordinals) or '(?!)'}) (\d{{1,3}})\.(?=\s+[^\W\d_a-zäöü])",
         "number": rf"(?:(?<![\w)\]%])([-−+])(?=\d))?{r.begin}({n}){r.end}",
         "glued": r"(?<=[A-Za-z])(\d{1,4})(?![\w.,]?\d)|(?<!\w)(\d{1,4})(?=[A-Za-z])",
     }
@@ -174,6 +187,9 @@ def read_numbers(spoken: Spoken, r: Reader) -> Spoken:
     def ordinal(match: re.Match[str]) -> str:
         return r.ordinal(int(match[1]), lexicon.ordinal_genders.get(match[2], "m"))
 
+    def dotted(match: re.Match[str]) -> str:
+        return f"{match[1]} {r.ordinal(int(match[2]))}{lexicon.dotted_ordinals[match[1]]}"
+
     def number(match: re.Match[str]) -> str:
         sign = {"-": lexicon.minus, "−": lexicon.minus, "+": lexicon.signs.get("+", "")}.get(match[1] or "", "")
         if match[1] and not sign:
@@ -183,8 +199,11 @@ def read_numbers(spoken: Spoken, r: Reader) -> Spoken:
     def glued(match: re.Match[str]) -> str:
         digits = match[1] or match[2]
         words = r.cardinal(int(digits)) if len(digits) < 4 and digits[0] != "0" else r.digits(digits)
-        return f" {words}" if match[1] else f"{words} "
+        after = " " if match.string[match.end() : match.end() + 1].isalpha() else ""
+        return f"{' ' if match[1] else ''}{words}{after}"
 
+    if lexicon.dotted_ordinals:
+        spoken = sub(spoken, patterns["dotted"], dotted)
     if lexicon.ordinal_marks:
         spoken = sub(spoken, patterns["ordinal"], ordinal)
     if lexicon.reads_years:
@@ -204,11 +223,15 @@ def read_codes(spoken: Spoken, r: Reader) -> Spoken:
         parts = f" {dot} ".join(r.cardinal(int(part)) for part in match[2].split("."))
         return f"{match[1]} {parts}" if match[1] else parts
 
+    def decade(match: re.Match[str]) -> str:
+        words = r.year(int(match[1]) * 10) if match[1] else r.cardinal(int(match[2]) * 10)
+        return f"{words[:-1]}ies" if words.endswith("y") else f"{words}s"
+
     spoken = sub(spoken, patterns["long"], lambda match: r.digits(match[0]))
     spoken = sub(spoken, patterns["version"], version)
     if lexicon.code != "en":
         return spoken
-    return sub(spoken, patterns["decade"], lambda match: _many(r.year(int(match[1] + "0"))))
+    return sub(spoken, patterns["decade"], decade)
 
 
 def read_ranges(spoken: Spoken, r: Reader) -> Spoken:
@@ -227,8 +250,3 @@ def read_ranges(spoken: Spoken, r: Reader) -> Spoken:
 
 
 _FRACTION_SIGNS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅛": "1/8"}
-
-
-def _many(words: str) -> str:
-    """English: "nineteen sixty" -> "nineteen sixties"."""
-    return f"{words[:-1]}ies" if words.endswith("y") else f"{words}s"

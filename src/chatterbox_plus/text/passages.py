@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 from chatterbox_plus.text.normalize import TextRules, finish, normalize
-from chatterbox_plus.text.sentences import PARAGRAPH, sentences
+from chatterbox_plus.text.sentences import ENDED, LINE_BREAK, PARAGRAPH, sentences
 from chatterbox_plus.text.spans import Spoken
 
 Grouping = Literal["each", "smart", "batch"]
@@ -38,10 +38,11 @@ class TextPassage:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A sentence or a part of one: whether a blank followed it in the text, and the pause after it."""
+    """A sentence or a part of one."""
 
     spoken: Spoken
-    blank: bool
+    blank: bool  # white space followed it in the text
+    apart: bool  # nothing may be joined to it: a paragraph or an unmarked line (a heading, an item of a list) ends here
     pause_s: float
 
 
@@ -74,12 +75,14 @@ def _pieces(sentence: Spoken, finished: Spoken, max_chars: int) -> Iterator[_Pie
         return
     body = sentence.text.rstrip()
     after = PARAGRAPH_PAUSE_S if PARAGRAPH.search(sentence.text, len(body)) else SENTENCE_PAUSE_S
+    unmarked = LINE_BREAK.search(sentence.text, len(body)) and not ENDED.search(body)
+    apart = after == PARAGRAPH_PAUSE_S or bool(unmarked)
     cuts = list(_cuts(finished.text, max_chars))
     for (start, _), (end, pause_s) in pairwise([(0, 0.0), *cuts]):
         if part := finished[start:end].strip():
             whole = end == len(finished)
             blank = len(body) < len(sentence) if whole else finished.text[end].isspace()
-            yield _Piece(part, blank, after if whole else pause_s)
+            yield _Piece(part, blank, whole and apart, after if whole else pause_s)
 
 
 def _grouped(pieces: list[_Piece], grouping: Grouping, max_chars: int) -> Iterator[TextPassage]:
@@ -91,11 +94,11 @@ def _grouped(pieces: list[_Piece], grouping: Grouping, max_chars: int) -> Iterat
             group = piece
             continue
         joined = Spoken.join([group.spoken, piece.spoken], " " if group.blank else "")
-        if len(group.spoken) >= enough or len(joined) > limit or group.pause_s == PARAGRAPH_PAUSE_S:
+        if len(group.spoken) >= enough or len(joined) > limit or group.apart:
             yield TextPassage(group.spoken, group.pause_s)
             group = piece
         else:
-            group = _Piece(joined, piece.blank, piece.pause_s)
+            group = _Piece(joined, piece.blank, piece.apart, piece.pause_s)
     if group is not None:
         yield TextPassage(group.spoken, group.pause_s)
 

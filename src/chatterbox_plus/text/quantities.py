@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 
 from chatterbox_plus.text.lexicon import Currency
-from chatterbox_plus.text.numbers import Reader, sub
+from chatterbox_plus.text.numbers import Reader, closing_dot, sub
 from chatterbox_plus.text.spans import Spoken
 
 _SHORT_SCALES = {"k": "thousand", "K": "thousand", "M": "million", "m": "million", "bn": "billion", "B": "billion"}
@@ -64,7 +64,7 @@ def read_money(spoken: Spoken, r: Reader) -> Spoken:
         return say(match[1], match[3], match[4], match[5], match[6], lexicon.currencies[match[2]])
 
     def last(match: re.Match[str]) -> str:
-        return say(match[1], match[2], match[3], match[4], match[5], lexicon.currencies[match[6]])
+        return say(match[1], match[2], match[3], match[4], match[5], lexicon.currencies[match[6]]) + closing_dot(match)
 
     return sub(sub(spoken, patterns["money first"], first), patterns["money last"], last)
 
@@ -104,7 +104,7 @@ def read_units(spoken: Spoken, r: Reader) -> Spoken:
         def unit(match: re.Match[str]) -> str:
             if match[3] == "-" and lexicon.code == "en":  # a 10-km run
                 return f"{r.say(match[2])} {units[match[4]].forms[0]}"
-            return sign(match) + r.amount(match[2], units[match[4]])
+            return sign(match) + r.amount(match[2], units[match[4]]) + closing_dot(match)
 
         spoken = sub(spoken, patterns["unit"], unit)
     return spoken

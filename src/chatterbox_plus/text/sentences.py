@@ -7,12 +7,12 @@ from threading import Lock
 from chatterbox_plus.text.languages import base
 from chatterbox_plus.text.spans import Spoken
 
-_BREAK = re.compile(r"[\r\n\u2028\u2029]\s*")
+LINE_BREAK = re.compile(r"[\r\n\u2028\u2029]\s*")
 PARAGRAPH = re.compile(r"(?:(?:\r\n|\n|\r(?!\n))[^\S\r\n]*){2}|\u2029")
 """A blank line, or Unicode's own mark, parts paragraphs."""
 
 _WRAPPED_LINE = 60  # characters: e-mail and plain text files wrap at 65 to 80, headings are shorter
-_ENDED = re.compile(r"[.!?…:;。！？؟।]['\"”’»)\]]*$")
+ENDED = re.compile(r"[.!?…:;。！？؟।]['\"”’»)\]]*$")
 _INITIAL = re.compile(r"(?:^|[\s(\[«„“\"'.-])([^\W\d_]|\d{1,2})\.\s*$")  # "J." "1."
 _DOT_ORDINALS = frozenset(  # "1." means first
     "bs cs da de et fi hr hu lv nb no pl sk sl sr tr".split()  # noqa: SIM905
@@ -46,11 +46,11 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
     """Ranges of the text between the line breaks that end a sentence; each holds something besides white space."""
     start = 0
     line_start = len(text) - len(text.lstrip())
-    for found in _BREAK.finditer(text, line_start):
+    for found in LINE_BREAK.finditer(text, line_start):
         if found.end() == len(text):
             break
         line = text[line_start : found.start()].rstrip()
-        wrapped = text[found.end()].islower() or (len(line) >= _WRAPPED_LINE and not _ENDED.search(line))
+        wrapped = text[found.end()].islower() or (len(line) >= _WRAPPED_LINE and not ENDED.search(line))
         if PARAGRAPH.search(found[0]) or not wrapped:
             yield start, found.end()
             start = found.end()

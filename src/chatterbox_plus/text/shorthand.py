@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from chatterbox_plus.text.numbers import Reader
+from chatterbox_plus.text.numbers import SENTENCE_END, Reader
 from chatterbox_plus.text.spans import Spoken
 
 _ADDRESS = re.compile(
@@ -15,7 +15,9 @@ _ADDRESS = re.compile(
     r"|it|pt|nl|pl|ru|eu|uk|us)(?:/[^\s<>\"'“”()\[\]]{0,2000}[\w/])?)"
     r")(?!\w)"
 )
-_END = r"(?=\s*$|\s*[\r\n]|\s+[\"“(]?[A-Z\u00c0-\u00de\u0410-\u042f])"  # where a closing dot ends the sentence too
+
+
+_NAME_NEXT = re.compile(r"\s[A-Z]")
 
 
 @lru_cache(maxsize=64)
@@ -23,7 +25,7 @@ def _abbreviations(r: Reader) -> re.Pattern[str]:
     lexicon = r.lexicon
     plain = "|".join(map(re.escape, sorted(lexicon.abbreviations, key=len, reverse=True))) or "(?!)"
     numbered = "|".join(map(re.escape, sorted(lexicon.numbered, key=len, reverse=True))) or "(?!)"
-    return re.compile(rf"(?<![\w.])(?:({plain})(?!\w)({_END})?|({numbered})\s?(?=\d))")
+    return re.compile(rf"(?<![\w.])(?:({plain})(?!\w)({SENTENCE_END})?|({numbered})\s?(?=\d))")
 
 
 _SIGN = re.compile(
@@ -56,7 +58,10 @@ def read_abbreviations(spoken: Spoken, r: Reader) -> Spoken:
         if match[3]:
             return f"{lexicon.numbered[match[3]]} "
         ends = match[2] is not None and match[1] in lexicon.closing
-        return lexicon.abbreviations[match[1]] + ("." if ends else "")
+        words = lexicon.abbreviations[match[1]]
+        if match[1] == "St." and lexicon.code == "en" and (ends or not _NAME_NEXT.match(match.string, match.end())):
+            words = "Street"
+        return words + ("." if ends else "")
 
     return spoken.sub(_abbreviations(r), replace) if lexicon.abbreviations else spoken
 
@@ -89,7 +94,7 @@ _ONES = {"": 0, "I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "
 
 
 def read_roman(spoken: Spoken, r: Reader) -> Spoken:
-    """English, after words that announce them only: "Chapter IV" -> "Chapter four", "Henry VIII" -> "Henry the eighth"."""
+    """English, and only after what announces them: "Chapter IV" is four, "Henry VIII" the eighth."""
     if r.lexicon.code != "en":
         return spoken
 

@@ -33,6 +33,8 @@ GERMAN = Lexicon(
     degree=noun("Grad"),
     agree=_agree,
     reads_years=True,
+    dotted_ordinals=dict.fromkeys(("der", "die", "das", "Der", "Die", "Das"), "")
+    | dict.fromkeys(("dem", "den", "des", "im", "am", "vom", "zum", "zur", "beim", "Im", "Am", "Zum"), "n"),
     months=(
         ("Januar", "Jänner", "Jan."),
         ("Februar", "Feb."),

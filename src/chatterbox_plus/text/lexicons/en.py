@@ -151,6 +151,7 @@ ENGLISH = Lexicon(
         Ave. = Avenue
         Blvd. = Boulevard
         St. = Saint
+        Ph.D. = P H D
         vs. = versus
         e.g. = for example
         E.g. = For example
@@ -187,7 +188,7 @@ ENGLISH = Lexicon(
         sec. = section
         № = number
     """),
-    closing=frozenset(["etc.", "Jr.", "Sr.", "Inc.", "Ltd.", "Corp.", "Ave.", "Blvd.", "Bros."]),
+    closing=frozenset(["etc.", "Ph.D.", "Jr.", "Sr.", "Inc.", "Ltd.", "Corp.", "Ave.", "Blvd.", "Bros."]),
     signs=pairs("""
         & = and
         + = plus
