@@ -1,6 +1,7 @@
 """The built-in engine: espeak-ng speech, in a stock voice or moved to a reference's."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,12 +10,14 @@ from chatterbox_plus.audio.resample import resample
 from chatterbox_plus.engines.base import Cancelled as IsCancelled
 from chatterbox_plus.engines.base import Passage, Piece, Reference
 from chatterbox_plus.engines.builtin import espeak
-from chatterbox_plus.engines.builtin.convert import Output, analyse, convert, print_of_speech, stop_if
+from chatterbox_plus.engines.builtin.convert import Output, convert, reference_print, runs_of, stop_if
 from chatterbox_plus.engines.builtin.espeak import Espeak, WordEvent
 from chatterbox_plus.engines.builtin.levels import active_rms, soften_peaks
-from chatterbox_plus.engines.builtin.voiceprint import VoiceMap, VoicePrint, blend
+from chatterbox_plus.engines.builtin.voicemap import VoiceMap
+from chatterbox_plus.engines.builtin.voiceprint import VoicePrint, measure
 from chatterbox_plus.engines.builtin.voices import RATE, describe, voice_file
 from chatterbox_plus.engines.builtin.words import place_words
+from chatterbox_plus.engines.builtin.world import HOP, Speech, join
 from chatterbox_plus.errors import InvalidAudio
 
 LEAD_S, TAIL_S = 0.02, 0.05  # silence left around speech: the pauses between passages are the caller's to make
@@ -24,9 +27,9 @@ _QUIET = 10 ** (-50 / 20)  # what is below, relative to the loudest sample, is s
 _SILENT = 10 ** (-70 / 20)  # a reference whose loudest sample is below has no voice in it
 SHORTEST_REFERENCE_S = 0.3
 _MOST_PRINTS = 256  # of references, about 4 KB each
-_TRUST_COLOUR_S, _TRUST_F0_S = 2.0, 1.0  # of speech, for a passage's own print to count half, and fully
+_LONG_S = 8.0  # from here on a passage says enough about a voice
 _FEMALE, _FEMALE_FROM_HZ = "f3", 155.0
-_NUMBERS = "1 2 3 4 5 6 7 8 9 10 11 12 20 30 100 1000"
+_NUMBERS = "1 2 3 4 5"
 _DIGITS = "1 2 3 4 5 6 7 8 9 10"  # every language can say them: what a voice's level is measured on
 
 
@@ -43,7 +46,7 @@ class BuiltinEngine:
         self._espeak = Espeak()
         self._gains: dict[str, float] = {}
         self._prints: dict[str, VoicePrint] = {}
-        self._usual_prints: dict[str, VoicePrint] = {}
+        self._numbers_said: dict[str, tuple[Samples, Speech]] = {}
 
     def speak(self, passage: Passage, reference: Reference | None, cancelled: IsCancelled) -> Piece:
         """Say one passage: mono at 24 kHz, 20 ms before the first sound and 50 ms after the last.
@@ -85,39 +88,49 @@ class BuiltinEngine:
         said, events, cut_s = self._say(passage.text, voice, cancelled)
         if not len(said):
             return _nothing(passage)
-        analysed = analyse(said, cancelled)
-        own = print_of_speech(analysed)
-        usual = self._usual(voice, cancelled)
-        source = blend(
-            own,
-            usual,
-            share=own.seconds / (own.seconds + _TRUST_COLOUR_S),
-            f0_share=min(1.0, own.seconds / _TRUST_F0_S),
-        )
-        move, out = VoiceMap(source, target), Output(len(said))
         parts = []
-        for speech in analysed:
+        for run in runs_of(said):
             stop_if(cancelled)
-            parts.append(out.push(move.apply(speech)))
-        samples = np.concatenate([*parts, out.finish()])
+            parts.append(run.speech())
+        move = self._map(voice, said, join(parts), target, cancelled)
+        out, done = Output(len(said)), []
+        for speech in parts:
+            stop_if(cancelled)
+            done.append(out.push(move.apply(speech)))
+        samples = np.concatenate([*done, out.finish()])
         words = place_words(passage.text, events, said, RATE, event_rate=espeak.RATE, offset_s=cut_s)
         return Piece(passage.index, Clip(samples, RATE), words)
 
     def _print_of(self, reference: Reference, cancelled: IsCancelled) -> VoicePrint:
         found = self._prints.pop(reference.digest, None)
         if found is None:
-            found = print_of_speech(analyse(_checked(reference.clip), cancelled))
+            found = reference_print(_checked(reference.clip), cancelled)
         self._prints[reference.digest] = found  # the latest used is the last
         if len(self._prints) > _MOST_PRINTS:
             del self._prints[next(iter(self._prints))]
         return found
 
-    def _usual(self, voice: str, cancelled: IsCancelled) -> VoicePrint:
-        """The print of a voice of espeak-ng's own: a short passage says little of it."""
-        if voice not in self._usual_prints:
+    def _map(self, voice: str, said: Samples, speech: Speech, target: VoicePrint, cancelled: IsCancelled) -> VoiceMap:
+        """From espeak-ng's voice to the target's, learnt from what is said.
+
+        A short passage is not like the voice on average: some numbers are learnt from beside it, all the time.
+        """
+        own = measure(speech.f0, speech.log_power, said)
+        if len(said) >= _LONG_S * RATE:
+            return VoiceMap(own, target, speech.cut(0, round(_LONG_S * RATE / HOP)))
+        more_said, more = self._numbers(voice, cancelled)
+        both = join([speech, more])
+        source = measure(both.f0, both.log_power, np.concatenate([said, more_said]))
+        if own.log_f0 is not None:  # but its pitch is its own
+            source = replace(source, log_f0=own.log_f0, log_f0_spread=max(own.log_f0_spread, source.log_f0_spread))
+        return VoiceMap(source, target, both)
+
+    def _numbers(self, voice: str, cancelled: IsCancelled) -> tuple[Samples, Speech]:
+        if voice not in self._numbers_said:
             said, _, _ = self._say(_NUMBERS, voice, cancelled)
-            self._usual_prints[voice] = print_of_speech(analyse(said if len(said) else silence(RATE), cancelled))
-        return self._usual_prints[voice]
+            said = said if len(said) else silence(RATE)
+            self._numbers_said[voice] = said, join([run.speech() for run in runs_of(said)])
+        return self._numbers_said[voice]
 
     def _say(self, text: str, voice: str, cancelled: IsCancelled) -> tuple[Samples, tuple[WordEvent, ...], float]:
         """What espeak-ng says, at RATE, with LEAD_S and TAIL_S of silence around it, and the seconds cut before."""

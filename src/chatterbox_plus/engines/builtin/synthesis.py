@@ -4,23 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chatterbox_plus.audio.clip import Samples
-from chatterbox_plus.engines.builtin.world import BIN_HZ, BINS, FFT_SIZE, HOP, RATE, Frames, Speech
+from chatterbox_plus.engines.builtin.world import BIN_HZ, BINS, FFT_SIZE, HOP, RATE, Speech, join
 
 _NOISE_SEED = 1  # always the same breath: nothing is left to chance
 _MOST_FRAMES = 200  # at once: a second, which bounds memory
 _LEAST_SHARE = 1e-6  # of power, for either pulses or noise: keeps the logarithm finite
 # CheapTrick fills the spectrum below F0, where speech has nothing: pulses would add up to an offset, noise to a rumble.
-_PULSES_FROM_HZ, _NOISE_FROM_HZ = 60.0, 150.0
+_PULSES_FROM_F0, _NOISE_FROM_HZ = 0.6, 150.0
 _REACH = FFT_SIZE // 2  # samples before its frame at which a filtered piece of noise begins
 
 
-def _high_pass(from_hz: float) -> NDArray[np.float32]:
-    """Gain of each bin: 12 dB per octave below from_hz."""
-    hz = np.maximum(np.arange(BINS) * BIN_HZ, 1e-3)
-    return (1 / np.sqrt(1 + (from_hz / hz) ** 4)).astype(np.float32)
-
-
-_PULSE_GAIN, _NOISE_GAIN = _high_pass(_PULSES_FROM_HZ), _high_pass(_NOISE_FROM_HZ)
+_BIN_HZ_ABOVE_0 = np.maximum(np.arange(BINS) * BIN_HZ, 1e-3)
+_NOISE_GAIN = (1 / np.sqrt(1 + (_NOISE_FROM_HZ / _BIN_HZ_ABOVE_0) ** 4)).astype(np.float32)  # 12 dB per octave
 
 
 class Synthesizer:
@@ -40,7 +35,7 @@ class Synthesizer:
 
     def push(self, speech: Speech) -> Samples:
         """The sound that these frames (any number) make certain: float32 at RATE."""
-        parts = [self._advance(_cut(speech, i, i + _MOST_FRAMES)) for i in range(0, len(speech), _MOST_FRAMES)]
+        parts = [self._advance(speech.cut(i, i + _MOST_FRAMES)) for i in range(0, len(speech), _MOST_FRAMES)]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def finish(self) -> Samples:
@@ -52,8 +47,8 @@ class Synthesizer:
 
     def _advance(self, speech: Speech) -> Samples:
         if self._carried is not None:
-            speech = _join(self._carried, speech)
-        self._carried = _cut(speech, len(speech) - 1, len(speech))
+            speech = join([self._carried, speech])
+        self._carried = speech.cut(len(speech) - 1, len(speech))
         intervals = len(speech) - 1
         total = np.concatenate([self._sum, np.zeros(intervals * HOP, np.float32)])
         self._add_noise(speech, total)
@@ -97,8 +92,10 @@ class Synthesizer:
         log_filters = filters[frame] * (1 - share) + filters[frame + 1] * share
         whole = np.floor(times).astype(int)
         delay = (times - whole)[:, None] * (-2j * np.pi / FFT_SIZE * np.arange(BINS))
-        strength = np.sqrt(RATE / f0[at]).astype(np.float32)[:, None] * _PULSE_GAIN
-        pulses = np.fft.irfft(np.exp(log_filters + delay.astype(np.complex64)) * strength, FFT_SIZE)
+        strength = np.sqrt(RATE / f0[at])[:, None] / np.sqrt(
+            1 + (_PULSES_FROM_F0 * f0[at, None] / _BIN_HZ_ABOVE_0) ** 8
+        )
+        pulses = np.fft.irfft(np.exp(log_filters + delay.astype(np.complex64)) * strength.astype(np.float32), FFT_SIZE)
         for start, pulse in zip(whole + _REACH, pulses.astype(np.float32), strict=True):
             total[start : start + FFT_SIZE] += pulse
 
@@ -122,18 +119,3 @@ def _between(f0: NDArray[np.float64]) -> NDArray[np.float64]:
     share = np.arange(HOP) / HOP
     halves = np.where(share < 0.5, left, right)
     return np.where((left > 0) & (right > 0), left * (1 - share) + right * share, halves).ravel()
-
-
-def _cut(speech: Speech, start: int, end: int) -> Speech:
-    return Speech(speech.f0[start:end], speech.log_power[start:end], speech.aperiodicity[start:end])
-
-
-def _join(left: Speech, right: Speech) -> Speech:
-    def both(a: Frames, b: Frames) -> Frames:
-        return np.concatenate([a, b])
-
-    return Speech(
-        np.concatenate([left.f0, right.f0]),
-        both(left.log_power, right.log_power),
-        both(left.aperiodicity, right.aperiodicity),
-    )

@@ -54,6 +54,7 @@ def describe() -> EngineInfo:
         uses=frozenset(),
         estimates_word_times=False,
         preview=True,
+        joins_sentences=False,  # espeak-ng takes no breath between sentences of lower-case text
     )
 
 
