@@ -17,7 +17,11 @@ _NEEDS = {
 }
 """Options that only matter when another one is on."""
 
+_GROUPING = {"enable_batching", "smart_batch_short_sentences"}
+
 _AS_ASKED = {
+    "enable_batching": False,
+    "smart_batch_short_sentences": False,
     "bypass_whisper_checking": True,
     "num_candidates_per_chunk": 1,
     "max_attempts_per_candidate": 1,
@@ -37,6 +41,8 @@ def speech_notes(sent: SpeechOptions, info: EngineInfo, *, judge: bool = False) 
     notes += _idle((fields & belonging_to("model")) - info.uses, sent, f"the {info.name} engine does not use it")
     if not judge:
         notes += _idle(fields & belonging_to("judge"), sent, "speech validation is not installed")
+    if not info.joins_sentences:
+        notes += _idle(fields & _GROUPING, sent, f"the {info.name} engine says every sentence on its own")
     notes += _idle(fields & {"speed_factor_library"}, sent, "one library makes all speed changes")
     for name in sorted(fields & set(_NEEDS)):
         if getattr(sent, name) and not getattr(sent, _NEEDS[name]):

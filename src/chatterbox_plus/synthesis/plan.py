@@ -62,7 +62,7 @@ def make_plan(options: SpeechOptions, speaker: Speaker, info: EngineInfo) -> Pla
         normalize_numbers=options.normalize_numbers,
         sound_words=parse(options.sound_words_field),
     )
-    cut = passages(Spoken.of(options.text), language, grouping=_grouping(options), rules=rules)
+    cut = passages(Spoken.of(options.text), language, grouping=_grouping(options, info), rules=rules)
     if not cut:
         raise InvalidOption("nothing of the text is left to say once the text rules were applied", param="text")
     given = _model_options(options, info)
@@ -91,7 +91,9 @@ def _planned(
     return PlannedPassage(passage, piece.spoken, piece.pause_s)
 
 
-def _grouping(options: SpeechOptions) -> Grouping:
+def _grouping(options: SpeechOptions, info: EngineInfo) -> Grouping:
+    if not info.joins_sentences:
+        return "each"
     if options.enable_batching:
         return "batch"
     return "smart" if options.smart_batch_short_sentences else "each"

@@ -1,5 +1,6 @@
 """From a text to the passages an engine says in one go, each with the pause after it."""
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ WORD_PAUSE_S = 0.0  # a blank or the middle of a word: nobody would pause there
 
 _CLAUSE_MARKS = frozenset(";:,—–…،؛;·")  # only before a blank: 1,000 and 12:30 stay whole
 _WIDE_MARKS = frozenset("、，；：。！？")  # CJK: no blank follows
+_LETTER = re.compile(r"[^\W\d_]")
 _MAX_CLUSTER = 64  # characters; longer clusters are only made to break things and may be cut
 
 
@@ -93,7 +95,8 @@ def _grouped(pieces: list[_Piece], grouping: Grouping, max_chars: int) -> Iterat
         if group is None:
             group = piece
             continue
-        joined = Spoken.join([group.spoken, piece.spoken], " " if group.blank else "")
+        then = _with_capital(piece.spoken) if group.pause_s == SENTENCE_PAUSE_S else piece.spoken
+        joined = Spoken.join([group.spoken, then], " " if group.blank else "")
         if len(group.spoken) >= enough or len(joined) > limit or group.apart:
             yield TextPassage(group.spoken, group.pause_s)
             group = piece
@@ -101,6 +104,15 @@ def _grouped(pieces: list[_Piece], grouping: Grouping, max_chars: int) -> Iterat
             group = _Piece(joined, piece.blank, piece.apart, piece.pause_s)
     if group is not None:
         yield TextPassage(group.spoken, group.pause_s)
+
+
+def _with_capital(sentence: Spoken) -> Spoken:
+    """A sentence that follows another in one passage: engines hear no end in a full stop before a small letter."""
+    first = _LETTER.search(sentence.text)
+    if first is None or len(first[0].upper()) != 1:
+        return sentence
+    capital = sentence[first.start() : first.end()].sub(_LETTER, first[0].upper())
+    return Spoken.join([sentence[: first.start()], capital, sentence[first.end() :]])
 
 
 def _cuts(text: str, max_chars: int) -> Iterator[tuple[int, float]]:
