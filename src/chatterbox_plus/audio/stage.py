@@ -1,6 +1,6 @@
 """What every change of the sound has in common: blocks go in, blocks come out, and time can be followed through it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -48,3 +48,10 @@ class Chain:
         for stage in self._stages:
             t_s = stage.map_time(t_s)
         return t_s
+
+
+def through(stage: Stage, blocks: Iterable[Samples]) -> Iterator[Samples]:
+    """The blocks as they come out of a stage, its rest at the end."""
+    for block in blocks:
+        yield stage.push(block)
+    yield stage.finish()
