@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.library.worker import data_folder
 
 from chatterbox_plus.errors import NotFound, PermissionDenied, SettingsError
 from chatterbox_plus.library.library import MARKER, Library, output_url
 from chatterbox_plus.library.records import Generation, timestamp
+from tests.library.worker import data_folder
 
 WORKER = [sys.executable, str(Path(__file__).with_name("worker.py"))]
 

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.library.worker import reserve
 
 from chatterbox_plus.errors import FileExists, NotFound, StorageFull
 from chatterbox_plus.library import writing
 from chatterbox_plus.library.store import Store
+from tests.library.worker import reserve
 
 WORKER = [sys.executable, str(Path(__file__).with_name("worker.py"))]
 

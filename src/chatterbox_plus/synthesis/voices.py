@@ -34,11 +34,9 @@ OPENAI_VOICES = {
 file of the same name in reference_audio/ comes first, so anybody can put their own voice behind `alloy`."""
 
 REFERENCE_RATE = 24_000  # Hz
-REFERENCE_MAX_S = (
-    30.0  # more teaches no engine anything: the models listen to 6-15 s, WORLD's statistics settle by then
-)
+REFERENCE_MAX_S = 120.0  # the models listen to 6-15 s; a person's median pitch can take a minute to settle
 REFERENCE_MIN_S = 0.3
-_KEPT = 32  # decoded references in memory, about 3 MB each
+_KEPT_BYTES = 128 * 2**20  # decoded references in memory: at least a dozen of the longest
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class Voices:
         return self._library.inputs.resolve(name)
 
     def reference(self, recording: Path, cancel: Event) -> Reference:
-        """The recording as an engine takes it: mono, 24 kHz, its first 30 s.
+        """The recording as an engine takes it: mono, 24 kHz, its first two minutes.
 
         Raises InvalidAudio when it cannot be decoded or is under 0.3 s.
         """
@@ -120,7 +118,7 @@ class Voices:
         reference = Reference(digest, clip)
         with self._lock:
             self._decoded[key] = reference
-            while len(self._decoded) > _KEPT:
+            while len(self._decoded) > 1 and sum(r.clip.samples.nbytes for r in self._decoded.values()) > _KEPT_BYTES:
                 self._decoded.popitem(last=False)
         return reference
 

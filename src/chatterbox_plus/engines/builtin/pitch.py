@@ -21,6 +21,7 @@ _SILENCE = 10 ** (-65 / 20)  # amplitude below which nothing counts as periodic
 _UNVOICED = 0.35  # how periodic a frame must be
 _LOW_BONUS = 0.2  # for sound wholly below _LOW_HZ: hiss has none, while reverberation blurs a vowel's period
 _LOW_HZ = 1000.0
+_RINGING, _LONGEST_RING_S = 0.6, 0.1  # share of low sound with which a voice may be taken to go on, and how long
 _OCTAVE_COST = 0.02  # for each octave down: a period is also one of its doubles
 _JUMP_COST = 0.7  # for each octave between neighbouring frames
 _VOICING_COST = 0.28  # for each change between voiced and unvoiced
@@ -37,14 +38,16 @@ def track_f0(samples: NDArray[np.float64], rate: int, hop: int) -> NDArray[np.fl
     candidates = _FLOOR_HZ * 2 ** (np.arange(np.log2(_CEIL_HZ / _FLOOR_HZ) * _PER_OCTAVE) / _PER_OCTAVE)
     scores = _periodicity(samples, rate, hop, frames, rate / candidates)
     scores += _OCTAVE_COST * np.log2(candidates / _FLOOR_HZ)
-    scores += _LOW_BONUS * _low_share(samples, rate, hop, frames)[:, None]
+    low_share = _low_share(samples, rate, hop, frames)
+    scores += _LOW_BONUS * low_share[:, None]
     path = _best_path(scores)
     rough = np.where(path >= 0, candidates[path], 0.0)
     if not rough.any():
         return rough
     fine = pyworld.stonemask(samples, rough, np.arange(frames) * hop / rate, rate)
     near = np.abs(np.log2(np.maximum(fine, 1.0) / np.maximum(rough, 1.0))) < 2 / _PER_OCTAVE
-    return np.where(near & (rough > 0), fine, rough)
+    f0 = np.where(near & (rough > 0), fine, rough)
+    return _rung_out(f0, low_share > _RINGING, round(_LONGEST_RING_S * rate / hop))
 
 
 def overall_f0(samples: NDArray[np.float64], rate: int, hop: int) -> float | None:
@@ -113,6 +116,21 @@ def _low_share(samples: NDArray[np.float64], rate: int, hop: int, frames: int) -
         powers.append(np.convolve(sums, np.ones(4), "valid")[:frames])  # two hops on each side
     share: NDArray[np.float32] = (powers[0] / np.maximum(powers[1], 1e-12)).astype(np.float32)
     return np.minimum(share, 1.0)
+
+
+def _rung_out(f0: NDArray[np.float64], ringing: NDArray[np.bool_], most: int) -> NDArray[np.float64]:
+    """Voices go on in the frames around them that sound like one, for at most so many: an echo, a soft beginning."""
+    for direction in (slice(None), slice(None, None, -1)):
+        on, last, left = f0[direction].copy(), 0.0, 0
+        for i, may in enumerate(ringing[direction]):
+            if on[i] > 0:
+                last, left = on[i], most
+            elif may and left > 0:
+                on[i], left = last, left - 1
+            else:
+                left = 0
+        f0 = on[direction].copy()
+    return f0
 
 
 def _decimated(samples: NDArray[np.float64]) -> NDArray[np.float32]:
