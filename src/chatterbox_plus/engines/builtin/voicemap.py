@@ -30,7 +30,7 @@ _WARP_DB = 2.0  # the difference in fit that counts as much
 _MOST_BOOST_DB, _MOST_CUT_DB = 30.0, 60.0
 _LEAST_CONTRAST, _MOST_CONTRAST = 0.7, 1.5  # how much a band's ups and downs may be flattened or deepened
 _CONTRAST_REACH = 2.0  # of standard deviations: what is farther out is moved, not scaled
-_QUIET_DB = 60.0  # this far below speech nothing is boosted any more: it is not speech
+_SURE_DB, _QUIET_DB = 18.0, 38.0  # below speech: boosted in full until here, not at all from there: it is background
 _EMPTY_DB = 60.0  # a band so far below the voice's strongest holds no sound: an old format cut it off
 _EDGE_HZ = 700.0  # of sound below such a cut that stands for what was above it
 _TUNINGS = 2  # rounds of listening to the result
@@ -74,7 +74,7 @@ class VoiceMap:
     def apply(self, speech: Speech) -> Speech:
         """The same frames in the target's voice."""
         level = (levels(speech.log_power) - 2 * np.log(max(self._source.rms, 1e-9))) / NP_PER_DB
-        heard = np.clip(1 + (level + ACTIVE_DB) / (_QUIET_DB - ACTIVE_DB), 0, 1).astype(np.float32)
+        heard = np.clip((level + _QUIET_DB) / (_QUIET_DB - _SURE_DB), 0, 1).astype(np.float32)
         colour = np.where(self._colour > 0, self._colour * heard[:, None], self._colour)
         placed = self._placed(speech.log_power)
         contrast = self._contrast * np.clip(placed - self._mean, -self._reach, self._reach)

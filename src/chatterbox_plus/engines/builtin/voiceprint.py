@@ -90,7 +90,7 @@ def measure(f0: NDArray[np.float64], log_power: Frames, samples: Samples) -> Voi
     """The print of a stretch of speech, from its frames and its sound: (n,), (n, BINS), and any (m,) at RATE."""
     level = levels(log_power)
     active = level > np.percentile(level, 99) - ACTIVE_DB * NP_PER_DB
-    voiced = np.log(f0[f0 > 0])
+    voiced = np.log(f0[active & (f0 > 0)])
     known = len(voiced) * HOP / RATE >= _LEAST_VOICED_S
     spoken = log_power[active]
     return VoicePrint(
