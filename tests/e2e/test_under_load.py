@@ -12,7 +12,7 @@ import requests
 
 from tests.live import LiveServer, live_server
 
-LONG = "This sentence is here to be said again and again, and it takes its time. " * 120
+LONG = "This sentence is here to be said again and again, and it takes its time. " * 40
 
 
 def speak(server: LiveServer, **fields: object) -> requests.Response:
@@ -42,7 +42,7 @@ def test_a_full_house_says_so_at_once(tmp_path: Path) -> None:
             crowd.map(lambda text: speak(server, text=text, reference_audio_filename="speaker1.wav"), wishes)
         )
         busy = [answer for answer in answers if answer.status_code == 503]
-        assert len(busy) >= 8
+        assert len(busy) >= 8, "two at a time, and these take seconds"
         assert all(a.json()["error_code"] == "SERVICE_OVERLOADED" and a.headers["Retry-After"] for a in busy)
         assert {answer.status_code for answer in answers} == {200, 503}
         assert speak(server, text="There is room again.").status_code == 200

@@ -46,7 +46,7 @@ class Target:
 class ConversionJob:
     """See `job.Job`."""
 
-    sound = Sound(SPEECH_RATE, bit_rate=SPEECH_MP3_BIT_RATE)
+    sound = Sound(SPEECH_RATE, mp3_bit_rate=SPEECH_MP3_BIT_RATE)
     seed: int | None = None
 
     def __init__(

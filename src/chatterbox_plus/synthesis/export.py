@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from chatterbox_plus.audio.clip import Samples
 from chatterbox_plus.audio.encode import Encoder
@@ -17,11 +17,16 @@ UNCUT = "_uncut.wav"  # beside the cut audio when `keep_original_wav_ae` asks fo
 
 @dataclass(frozen=True)
 class Sound:
-    """What the blocks of a job are. rate: Hz. bit_rate: bit/s for lossy formats, None = the format's own."""
+    """What the blocks of a job are. rate: Hz. mp3_bit_rate: bit/s, None = the format's own, as all others have."""
 
     rate: int
     channels: int = 1
-    bit_rate: int | None = None
+    mp3_bit_rate: int | None = None
+
+    def encoder(self, format: str, sink: BinaryIO | None = None) -> Encoder:
+        """An encoder of such blocks to one of FORMATS; see `Encoder`."""
+        bit_rate = self.mp3_bit_rate if format == "mp3" else None
+        return Encoder(format, rate=self.rate, channels=self.channels, sink=sink, bit_rate=bit_rate)
 
 
 @dataclass(frozen=True)
@@ -54,16 +59,7 @@ class Export:
     ) -> None:
         self._store, self._reservation, self._rate = store, reservation, sound.rate
         self._samples = 0
-        self._encoders = {
-            name: Encoder(
-                name,
-                rate=sound.rate,
-                channels=sound.channels,
-                sink=reservation.open(FORMATS[name].suffix),
-                bit_rate=sound.bit_rate,
-            )
-            for name in formats
-        }
+        self._encoders = {name: sound.encoder(name, reservation.open(FORMATS[name].suffix)) for name in formats}
 
     @property
     def duration_s(self) -> float:

@@ -43,7 +43,8 @@ class JoinResult(Result):
 class LiveAudio:
     """Encoded audio while it is being made. Iterate it once, in one thread; it ends by itself, raises, or is closed.
 
-    result: set once the last byte has been given, where files are kept. duration_s: seconds of sound given so far.
+    result: set once the last byte has been given; without files where none are kept.
+    duration_s: seconds of sound given so far.
     """
 
     def __init__(

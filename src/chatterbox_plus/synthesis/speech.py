@@ -7,7 +7,6 @@ from threading import Event
 from typing import Any
 
 from chatterbox_plus.audio.clip import Samples
-from chatterbox_plus.audio.encode import Encoder
 from chatterbox_plus.audio.formats import SPEECH_RATE
 from chatterbox_plus.engines.base import Reference
 from chatterbox_plus.engines.host import EngineHost
@@ -39,7 +38,7 @@ class SpeechLimits:
 class SpeechJob:
     """See `job.Job`."""
 
-    sound = Sound(SPEECH_RATE, bit_rate=SPEECH_MP3_BIT_RATE)
+    sound = Sound(SPEECH_RATE, mp3_bit_rate=SPEECH_MP3_BIT_RATE)
 
     def __init__(
         self,
@@ -110,7 +109,7 @@ class SpeechJob:
         return self._finish.run(self._speaking.blocks(), uncut)
 
     def _keep_uncut(self, reservation: Reservation, blocks: Iterator[Samples]) -> None:
-        encoder = Encoder("wav", rate=self.sound.rate, sink=reservation.open(UNCUT))
+        encoder = self.sound.encoder("wav", reservation.open(UNCUT))
         for block in blocks:
             encoder.push(block)
         encoder.finish()

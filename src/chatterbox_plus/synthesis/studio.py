@@ -4,6 +4,7 @@ Synchronous and thread-safe; every call takes an Event that stops its work withi
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,6 @@ from threading import Event
 from typing import Any, TypeVar
 
 from chatterbox_plus.audio.decode import Decoder
-from chatterbox_plus.audio.encode import Encoder
 from chatterbox_plus.audio.formats import FORMATS
 from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.engines.registry import Engines, ModelInfo
@@ -68,8 +68,10 @@ class Studio:
     def start(self) -> None:
         """Warms up engine children and decoder, removes what a crash left, furnishes a fresh data folder."""
         self.library.sweep()
-        self.engines.get().warm_up()
-        self.decoder.warm_up()
+        with ThreadPoolExecutor(1) as beside:
+            decoder = beside.submit(self.decoder.warm_up)
+            self.engines.get().warm_up()
+            decoder.result()
         make_starter_files(self)
 
     def close(self) -> None:
@@ -287,7 +289,7 @@ class Studio:
 
         def make(live: LiveAudio) -> Generator[bytes]:
             sound = job.sound
-            encoder = Encoder(name, rate=sound.rate, channels=sound.channels, bit_rate=sound.bit_rate)
+            encoder = sound.encoder(name)
             with kept as reservation:
                 export = Export(self.library.outputs, reservation, (name,), sound) if reservation else None
                 for block in job.blocks(reservation):
@@ -301,6 +303,8 @@ class Studio:
                 if export:
                     export.finish()
                     live.result = _commit(job, export, clock)
+                else:
+                    live.result = job.result(Made((), live.duration_s, clock.elapsed_s))
                 if rest:
                     yield rest
 
