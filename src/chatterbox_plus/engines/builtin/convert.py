@@ -171,7 +171,8 @@ def convert(
     beginning = list(_until(runs, PRINT_S))
     if not beginning:
         return
-    move = VoiceMap(print_of(beginning, cancelled), target, _sample(beginning, cancelled))
+    source, sample = print_of(beginning, cancelled), _sample(beginning, cancelled)
+    move = VoiceMap(source, target, sample, lambda: stop_if(cancelled))
     for run in chain(beginning, runs):
         stop_if(cancelled)
         yield out.push(move.apply(run.speech()))

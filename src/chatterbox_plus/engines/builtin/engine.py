@@ -1,7 +1,6 @@
 """The built-in engine: espeak-ng speech, in a stock voice or moved to a reference's."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from chatterbox_plus.engines.builtin.voicemap import VoiceMap
 from chatterbox_plus.engines.builtin.voiceprint import VoicePrint, measure
 from chatterbox_plus.engines.builtin.voices import RATE, describe, voice_file
 from chatterbox_plus.engines.builtin.words import place_words
-from chatterbox_plus.engines.builtin.world import HOP, Speech, join
+from chatterbox_plus.engines.builtin.world import join
 from chatterbox_plus.errors import InvalidAudio
 
 LEAD_S, TAIL_S = 0.02, 0.05  # silence left around speech: the pauses between passages are the caller's to make
@@ -26,10 +25,9 @@ _LEVEL = 10 ** (-20 / 20)  # RMS of a stock voice while it speaks: -20 dBFS
 _QUIET = 10 ** (-50 / 20)  # what is below, relative to the loudest sample, is silence around the speech
 _SILENT = 10 ** (-70 / 20)  # a reference whose loudest sample is below has no voice in it
 SHORTEST_REFERENCE_S = 0.3
-_MOST_PRINTS = 256  # of references, about 4 KB each
-_LONG_S = 8.0  # from here on a passage says enough about a voice
-_FEMALE, _FEMALE_FROM_HZ = "f3", 155.0
-_NUMBERS = "1 2 3 4 5"
+_MOST_PRINTS = 256  # of references, and maps to them: some 10 KB each
+# Sayable in every language, with many of its sounds: what the map from its voice is learnt on.
+_NUMBERS = "1 2 3 4 5 6 7 8 9 10 11 12 20 30 100 1000"
 _DIGITS = "1 2 3 4 5 6 7 8 9 10"  # every language can say them: what a voice's level is measured on
 
 
@@ -46,7 +44,7 @@ class BuiltinEngine:
         self._espeak = Espeak()
         self._gains: dict[str, float] = {}
         self._prints: dict[str, VoicePrint] = {}
-        self._numbers_said: dict[str, tuple[Samples, Speech]] = {}
+        self._maps: dict[tuple[str, str], VoiceMap] = {}
 
     def speak(self, passage: Passage, reference: Reference | None, cancelled: IsCancelled) -> Piece:
         """Say one passage: mono at 24 kHz, 20 ms before the first sound and 50 ms after the last.
@@ -56,7 +54,7 @@ class BuiltinEngine:
         Raises InvalidOption for an unknown language or voice, GenerationError, Cancelled.
         """
         if reference is not None:
-            return self._clone(passage, self._print_of(reference, cancelled), cancelled)
+            return self._clone(passage, reference, cancelled)
         voice = voice_file(passage.language, passage.voice)
         samples, events, cut_s = self._say(passage.text, voice, cancelled)
         if not len(samples):
@@ -83,8 +81,9 @@ class BuiltinEngine:
         """
         return convert(blocks, rate, self._print_of(target, cancelled), chunk_s, overlap_s, cancelled)
 
-    def _clone(self, passage: Passage, target: VoicePrint, cancelled: IsCancelled) -> Piece:
-        voice = voice_file(passage.language, _base_variant(target))
+    def _clone(self, passage: Passage, reference: Reference, cancelled: IsCancelled) -> Piece:
+        # Not from the variant nearest in pitch: every variant has its own timing, and words are to stay in place.
+        voice = voice_file(passage.language)
         said, events, cut_s = self._say(passage.text, voice, cancelled)
         if not len(said):
             return _nothing(passage)
@@ -92,7 +91,7 @@ class BuiltinEngine:
         for run in runs_of(said):
             stop_if(cancelled)
             parts.append(run.speech())
-        move = self._map(voice, said, join(parts), target, cancelled)
+        move = self._map(voice, reference, cancelled).centred(join(parts))
         out, done = Output(len(said)), []
         for speech in parts:
             stop_if(cancelled)
@@ -110,27 +109,25 @@ class BuiltinEngine:
             del self._prints[next(iter(self._prints))]
         return found
 
-    def _map(self, voice: str, said: Samples, speech: Speech, target: VoicePrint, cancelled: IsCancelled) -> VoiceMap:
-        """From espeak-ng's voice to the target's, learnt from what is said.
-
-        A short passage is not like the voice on average: some numbers are learnt from beside it, all the time.
-        """
-        own = measure(speech.f0, speech.log_power, said)
-        if len(said) >= _LONG_S * RATE:
-            return VoiceMap(own, target, speech.cut(0, round(_LONG_S * RATE / HOP)))
-        more_said, more = self._numbers(voice, cancelled)
-        both = join([speech, more])
-        source = measure(both.f0, both.log_power, np.concatenate([said, more_said]))
-        if own.log_f0 is not None:  # but its pitch is its own
-            source = replace(source, log_f0=own.log_f0, log_f0_spread=max(own.log_f0_spread, source.log_f0_spread))
-        return VoiceMap(source, target, both)
-
-    def _numbers(self, voice: str, cancelled: IsCancelled) -> tuple[Samples, Speech]:
-        if voice not in self._numbers_said:
+    def _map(self, voice: str, reference: Reference, cancelled: IsCancelled) -> VoiceMap:
+        """From a voice of espeak-ng's to the reference's: one for all passages, so that they sound alike."""
+        key = voice, reference.digest
+        found = self._maps.pop(key, None)
+        if found is None:
+            target = self._print_of(reference, cancelled)
             said, _, _ = self._say(_NUMBERS, voice, cancelled)
             said = said if len(said) else silence(RATE)
-            self._numbers_said[voice] = said, join([run.speech() for run in runs_of(said)])
-        return self._numbers_said[voice]
+            parts = []
+            for run in runs_of(said):
+                stop_if(cancelled)
+                parts.append(run.speech())
+            speech = join(parts)
+            source = measure(speech.f0, speech.log_power, said)
+            found = VoiceMap(source, target, speech, lambda: stop_if(cancelled))
+        self._maps[key] = found  # the latest used is the last
+        if len(self._maps) > _MOST_PRINTS:
+            del self._maps[next(iter(self._maps))]
+        return found
 
     def _say(self, text: str, voice: str, cancelled: IsCancelled) -> tuple[Samples, tuple[WordEvent, ...], float]:
         """What espeak-ng says, at RATE, with LEAD_S and TAIL_S of silence around it, and the seconds cut before."""
@@ -150,13 +147,6 @@ class BuiltinEngine:
             level = active_rms(self._espeak.say(_DIGITS, voice).samples, espeak.RATE)
             self._gains[voice] = _LEVEL / level if level > 0 else 1.0
         return self._gains[voice]
-
-
-def _base_variant(target: VoicePrint) -> str | None:
-    """The voice of espeak-ng's to start from: the nearer it is, the less has to be bent."""
-    if target.log_f0 is None or np.exp(target.log_f0) < _FEMALE_FROM_HZ:
-        return None
-    return _FEMALE
 
 
 def _checked(clip: Clip) -> Samples:

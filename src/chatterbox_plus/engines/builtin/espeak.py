@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ class Espeak:
     def __init__(self, library: Path | None = None, data: Path | None = None) -> None:
         """Raises ModelLoadError where there is no library or data that can be used."""
         self._library = library or Path(espeakng_loader.get_library_path())
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
         self._copies = 0
         data = data or Path(espeakng_loader.get_data_path())
         if not self._library.is_file() or not (data / "phontab").is_file():
@@ -139,12 +140,6 @@ class Espeak:
         placed = [WordEvent(at, origin[min(start, last)], origin[min(end, last)]) for at, start, end in events]
         return Utterance(samples.astype(np.float32) / np.float32(32768), tuple(placed))
 
-    def close(self) -> None:
-        """Remove what was put into a temporary folder."""
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
-
     def _load(self) -> ctypes.CDLL:
         library = _open(self._library)
         if library.espeak_ng_GetSampleRate() != 0:
@@ -159,9 +154,11 @@ class Espeak:
         return library
 
     def _temporary(self) -> Path:
+        """A folder that is removed when this object is, or the process ends."""
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="espeak", ignore_cleanup_errors=True)
-        return Path(self._folder.name)
+            self._folder = Path(tempfile.mkdtemp(prefix="espeak"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return self._folder
 
     def _near(self, data: Path) -> Path:
         """The data under a path short and plain enough for espeak-ng."""

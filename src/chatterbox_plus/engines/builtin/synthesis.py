@@ -17,6 +17,11 @@ _REACH = FFT_SIZE // 2  # samples before its frame at which a filtered piece of 
 _BIN_HZ_ABOVE_0 = np.maximum(np.arange(BINS) * BIN_HZ, 1e-3)
 _NOISE_GAIN = (1 / np.sqrt(1 + (_NOISE_FROM_HZ / _BIN_HZ_ABOVE_0) ** 4)).astype(np.float32)  # 12 dB per octave
 
+# What is left of a filter's ringing after 1024 samples must not end in a step, which would be heard as hiss.
+_HALF = np.hanning(2 * HOP + 1)[HOP:-1].astype(np.float32)
+_FADE_OUT = np.concatenate([np.ones(FFT_SIZE - HOP, np.float32), _HALF])
+_FADES = _FADE_OUT * _FADE_OUT[::-1]
+
 
 class Synthesizer:
     """Excitation through filters, as in WORLD: pulses with the minimum phase of the envelope, and noise.
@@ -71,7 +76,7 @@ class Synthesizer:
         pieces[:, _REACH - HOP : _REACH + HOP] = np.concatenate([before, fresh], axis=1) * weights
         # The piece around frame k: the hop before it and the hop after it.
         amplitude = np.exp(0.5 * speech.log_power[:-1]) * speech.aperiodicity[:-1] * _NOISE_GAIN
-        filtered = np.fft.irfft(np.fft.rfft(pieces) * amplitude, FFT_SIZE).astype(np.float32)
+        filtered = np.fft.irfft(np.fft.rfft(pieces) * amplitude, FFT_SIZE).astype(np.float32) * _FADES
         for k, piece in enumerate(filtered):
             total[k * HOP : k * HOP + FFT_SIZE] += piece
 
@@ -92,10 +97,8 @@ class Synthesizer:
         log_filters = filters[frame] * (1 - share) + filters[frame + 1] * share
         whole = np.floor(times).astype(int)
         delay = (times - whole)[:, None] * (-2j * np.pi / FFT_SIZE * np.arange(BINS))
-        strength = np.sqrt(RATE / f0[at])[:, None] / np.sqrt(
-            1 + (_PULSES_FROM_F0 * f0[at, None] / _BIN_HZ_ABOVE_0) ** 8
-        )
-        pulses = np.fft.irfft(np.exp(log_filters + delay.astype(np.complex64)) * strength.astype(np.float32), FFT_SIZE)
+        strength = np.sqrt(RATE / f0[at]).astype(np.float32)[:, None]
+        pulses = np.fft.irfft(np.exp(log_filters + delay.astype(np.complex64)) * strength, FFT_SIZE) * _FADE_OUT
         for start, pulse in zip(whole + _REACH, pulses.astype(np.float32), strict=True):
             total[start : start + FFT_SIZE] += pulse
 
@@ -106,7 +109,8 @@ def _minimum_phase(speech: Speech) -> NDArray[np.complex64]:
     By way of the cepstrum (A. V. Oppenheim, R. W. Schafer, "Discrete-Time Signal Processing", the chapter on it).
     """
     share = np.maximum(1 - speech.aperiodicity**2, _LEAST_SHARE)
-    cepstrum = np.fft.irfft(0.5 * (speech.log_power + np.log(share)), FFT_SIZE)
+    low = (_PULSES_FROM_F0 * speech.f0[:, None] / _BIN_HZ_ABOVE_0) ** 8
+    cepstrum = np.fft.irfft(0.5 * (speech.log_power + np.log(share / (1 + low)).astype(np.float32)), FFT_SIZE)
     cepstrum[:, 1 : FFT_SIZE // 2] *= 2
     cepstrum[:, FFT_SIZE // 2 + 1 :] = 0
     filters: NDArray[np.complex64] = np.fft.rfft(cepstrum).astype(np.complex64)

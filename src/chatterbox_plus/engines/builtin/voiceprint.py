@@ -27,7 +27,8 @@ def mel(hz: NDArray[np.floating]) -> NDArray[np.float64]:
 # The bands in which spectra are compared: fine enough for formants, mostly too coarse for harmonics.
 BANDS = 48
 BIN_MELS = mel(np.arange(BINS) * BIN_HZ)
-BAND_MELS = np.linspace(BIN_MELS[2], BIN_MELS[-1], BANDS)
+VOICE_FROM = 3  # the first bin, of 70 Hz, that can hold a voice
+BAND_MELS = np.linspace(BIN_MELS[VOICE_FROM - 1], BIN_MELS[-1], BANDS)
 
 
 def _band_weights() -> NDArray[np.float64]:
@@ -103,9 +104,16 @@ def measure(f0: NDArray[np.float64], log_power: Frames, samples: Samples) -> Voi
     )
 
 
+def middle_f0(f0: NDArray[np.float64], log_power: Frames) -> float | None:
+    """Median of ln(F0/Hz) while there is speech; None where too little is voiced."""
+    level = levels(log_power)
+    voiced = f0[(level > np.percentile(level, 99) - ACTIVE_DB * NP_PER_DB) & (f0 > 0)]
+    return float(np.median(np.log(voiced))) if len(voiced) * HOP / RATE >= _LEAST_VOICED_S else None
+
+
 def levels(log_power: Frames) -> NDArray[np.float32]:
-    """ln of each frame's power: of the samples, in their own unit."""
-    return np.asarray(np.log(np.mean(np.exp(log_power), axis=1)), np.float32)
+    """ln of each frame's power: of the samples, in their own unit. Without what CheapTrick puts below any voice."""
+    return np.asarray(np.log(np.sum(np.exp(log_power[:, VOICE_FROM:]), axis=1) / BINS), np.float32)
 
 
 def colour_of(samples: Samples) -> Colour:

@@ -23,7 +23,8 @@ _ALIASES = {
     "nn": "nb", "iw": "he", "in": "id", "mo": "ro", "sh": "hr", "prs": "fa", "ckb": "ku", "arb": "ar", "jp": "ja",
     "es-us": "es-419", "en-ca": "en-us",
 }  # fmt: skip
-_REGION_OR_SCRIPT = re.compile(r"[a-z]{2}|[a-z]{4}|\d{3}")
+_SCRIPTS = "arab|armn|beng|cyrl|deva|geor|grek|gujr|guru|hans|hant|hebr|jpan|kore|latn|mlym|mymr|sinh|taml|telu|thai"
+_REGION_OR_SCRIPT = re.compile(rf"[a-z]{{2}}|\d{{3}}|{_SCRIPTS}")
 _FEMALE_FROM_HZ = 140  # a variant that does not say, with this lowest pitch or a higher one, is not called male
 
 
