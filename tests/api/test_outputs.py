@@ -45,6 +45,7 @@ def test_a_file_is_served_with_what_a_browser_needs(url: str, server: LiveServer
         ("bytes=1000-9999", 206, DATA[1000:]),
         ("lines=1-2", 200, DATA),
         ("bytes=x", 200, DATA),
+        ("bytes=5-2", 200, DATA),
     ],
 )
 def test_ranges(asked: str, status: int, content: bytes, url: str, server: LiveServer) -> None:
@@ -52,10 +53,25 @@ def test_ranges(asked: str, status: int, content: bytes, url: str, server: LiveS
     assert (answer.status_code, answer.content) == (status, content)
 
 
-def test_a_range_outside_is_told_the_size(url: str, server: LiveServer) -> None:
-    answer = server.get(url, headers={"Range": "bytes=5000-"})
+@pytest.mark.parametrize("asked", ["bytes=5000-", "bytes=-0", "bytes=5000-, 6000-7000"])
+def test_a_range_outside_is_told_the_size(asked: str, url: str, server: LiveServer) -> None:
+    answer = server.get(url, headers={"Range": asked})
     assert (answer.status_code, answer.headers["Content-Range"]) == (416, f"bytes */{len(DATA)}")
     assert answer.json()["error_code"] == "RANGE_NOT_SATISFIABLE"
+
+
+def test_a_range_of_a_file_that_has_changed_is_the_whole_file(url: str, server: LiveServer) -> None:
+    first = server.get(url).headers
+    for known, status in ((first["ETag"], 206), (first["Last-Modified"], 206), ('"other"', 200)):
+        answer = server.get(url, headers={"Range": "bytes=0-3", "If-Range": known})
+        assert answer.status_code == status
+    beyond = server.get(url, headers={"Range": "bytes=5000-", "If-Range": '"other"'})
+    assert (beyond.status_code, beyond.content) == (200, DATA)
+
+
+def test_only_get_has_ranges(url: str, server: LiveServer) -> None:
+    answer = server.ask("HEAD", url, headers={"Range": "bytes=0-3"})
+    assert (answer.status_code, answer.headers["Content-Length"]) == (200, str(len(DATA)))
 
 
 def test_what_has_not_changed_is_not_sent_again(url: str, server: LiveServer) -> None:

@@ -55,8 +55,8 @@ async def fetch(path: str, request: Request, state: State) -> Response:
         kept = ("cache-control", "etag", "last-modified")
         return Response(status_code=304, headers={name: response.headers[name] for name in kept})
     asked = request.headers.get("range")
-    if asked is not None and not _RANGES.fullmatch(asked):
-        del MutableHeaders(scope=request.scope)["range"]  # RFC 9110 14.2: what cannot be understood is ignored
+    if asked is not None and not _applies(asked, request, response.headers):
+        del MutableHeaders(scope=request.scope)["range"]
     elif asked is not None and _outside(asked, stat.st_size):
         message = f"The file has {stat.st_size} bytes"
         return reply(
@@ -88,7 +88,19 @@ def _unchanged(request: Headers, response: Headers) -> bool:
         return False
 
 
+def _applies(asked: str, request: Request, response: Headers) -> bool:
+    """Whether a range counts at all (RFC 9110, 13.1.5 and 14.2): of a GET, well formed, of the file as it still is."""
+    if request.method != "GET" or not _RANGES.fullmatch(asked):
+        return False
+    if any(last and int(first) > int(last) for first, last in _ends(asked) if first):
+        return False
+    return request.headers.get("if-range") in (None, response["etag"], response["last-modified"])
+
+
+def _ends(asked: str) -> list[tuple[str, str]]:
+    return [(first, last) for first, _, last in (part.strip().partition("-") for part in asked[6:].split(","))]
+
+
 def _outside(asked: str, size: int) -> bool:
     """Whether no byte of the file is asked for."""
-    ranges = [part.strip() for part in asked.partition("=")[2].split(",")]
-    return all(int(first) >= size if (first := part.partition("-")[0]) else size == 0 for part in ranges)
+    return all(int(first) >= size if first else not size or not int(last) for first, last in _ends(asked))
