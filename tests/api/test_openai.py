@@ -77,6 +77,27 @@ def test_extra_fields_are_welcome(server: LiveServer, studio: FakeStudio) -> Non
     assert (options.seed, options.language) == (9, "de")
 
 
+def test_null_is_as_good_as_unsent(server: LiveServer, studio: FakeStudio) -> None:
+    """Some programs write down every field they know; the speed of the voice or the configuration counts then."""
+    nothing = dict.fromkeys(["response_format", "speed", "stream_format", "instructions"])
+    answer = server.post(SPEECH, {**BODY, **nothing})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "audio/mpeg")
+    assert studio.calls[-1].more["speed"] is None
+
+
+@pytest.mark.parametrize(
+    ("data", "message", "param"),
+    [
+        ("{", "The body is not valid JSON", None),
+        ('{"model": "m", "voice": "alloy", "input": " "}', "input: text is blank", "input"),
+    ],
+)
+def test_a_message_names_the_field_that_was_sent(data: str, message: str, param: str, server: LiveServer) -> None:
+    answer = server.ask("POST", SPEECH, data=data, headers={"Content-Type": "application/json"})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["message"], error["param"]) == (400, message, param)
+
+
 def test_events_carry_the_audio_and_end_with_the_usage(server: LiveServer) -> None:
     answer = server.post(SPEECH, {**BODY, "stream_format": "sse"})
     assert answer.headers["Content-Type"].startswith("text/event-stream")

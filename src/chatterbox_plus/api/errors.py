@@ -143,10 +143,10 @@ def reply(
 ) -> Response:
     """The error in the shape of the route it happened on."""
     scope.setdefault("state", {})["error_code"] = code
-    if scope["path"].startswith(_OPENAI_PREFIXES):
+    if _is_openai(scope):
         status = 400 if status == 422 else status
         kind = "invalid_request_error" if status < 500 else "server_error"
-        named = _OPENAI_NAMES.get(param, param) if param else None
+        named = _named(scope, param) if param else None
         body: dict[str, Any] = {
             "error": {"message": message, "type": kind, "param": named, "code": code.lower()},
         }
@@ -161,6 +161,15 @@ def reply(
             "timestamp": now(),
         }
     return Reply(body, status, headers=headers)
+
+
+def _is_openai(scope: Scope) -> bool:
+    return str(scope["path"]).startswith(_OPENAI_PREFIXES)
+
+
+def _named(scope: Scope, field: str) -> str:
+    """Our field as the route's clients call it."""
+    return _OPENAI_NAMES.get(field, field) if _is_openai(scope) else field
 
 
 def plus_reply(scope: Scope, error: PlusError) -> Response:
@@ -188,7 +197,9 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     detail = [_entry(item) for item in error.errors()]
     first = detail[0]
-    place = [str(part) for part in first["loc"][1:]]
+    place = [] if first["type"] == "json_invalid" else [str(part) for part in first["loc"][1:]]  # that has a position
+    if place:
+        place[0] = _named(request.scope, place[0])
     message = f"{'.'.join(place)}: {first['msg']}" if place else str(first["msg"])
     if len(detail) > 1:
         message += f" (and {len(detail) - 1} more)"
@@ -206,15 +217,22 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 def _entry(item: dict[str, Any]) -> dict[str, Any]:
-    no_object = tuple(item["loc"]) == ("body",) and item["type"] in ("model_attributes_type", "dict_type", "missing")
     entry = {
         "type": item["type"],
         "loc": [part if isinstance(part, int) else str(part) for part in item["loc"]],
-        "msg": _NO_OBJECT if no_object else str(item["msg"]).removeprefix("Value error, "),
+        "msg": _message(item),
     }
     if _repeatable(item.get("input")):
         entry["input"] = item["input"]
     return entry
+
+
+def _message(item: dict[str, Any]) -> str:
+    if tuple(item["loc"]) == ("body",) and item["type"] in ("model_attributes_type", "dict_type", "missing"):
+        return _NO_OBJECT
+    if item["type"] == "json_invalid":
+        return "The body is not valid JSON"
+    return str(item["msg"]).removeprefix("Value error, ")
 
 
 def _repeatable(value: Any) -> bool:

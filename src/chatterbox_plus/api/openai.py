@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from starlette.responses import Response
 
 from chatterbox_plus.api.bridge import LiveResponse, Stream
@@ -59,6 +59,12 @@ class SpeechRequest(BaseModel):
     stream_format: Annotated[Literal["audio", "sse"], BeforeValidator(_lower)] = "audio"
     instructions: str | None = Field(None, max_length=4096, description="Accepted; has no effect.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_unsent(cls, body: Any) -> Any:
+        """Some clients write down every field, with null where their user chose nothing."""
+        return {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body
+
 
 assert OPENAI_FORMATS == ("mp3", "opus", "aac", "flac", "wav", "pcm")
 
@@ -96,7 +102,7 @@ async def create_speech(body: SpeechRequest, request: Request, state: State) -> 
             cancel=cancel,
             format=body.response_format,
             keep=state.settings.api.keep_openai_outputs,
-            speed=body.speed,
+            speed=body.speed if "speed" in body.model_fields_set else None,
             any_model=True,
         ),
     )
