@@ -34,6 +34,9 @@ def test_requests_are_counted_by_route_not_by_address(studio: FakeStudio) -> Non
     assert metrics["requests_total"] == 11
     assert (metrics["requests_success"], metrics["tts_generations"]) == (1, 1)
     assert metrics["errors_by_type"] == {"RESOURCE_NOT_FOUND": 10}
+    times = metrics["processing_times"]
+    assert times["count"] == 11
+    assert 0 < times["min_ms"] <= times["avg_ms"] <= times["max_ms"]
     assert len(metrics["requests_by_endpoint"]) == 3
 
 

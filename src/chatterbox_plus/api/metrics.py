@@ -1,5 +1,6 @@
 """Counts since the start, kept on the event loop; as many keys as there are routes and error codes."""
 
+import math
 import time
 from collections import Counter
 from typing import Any
@@ -17,6 +18,7 @@ class Metrics:
         self._done: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
         self._processing_s = 0.0
+        self._shortest_s, self._longest_s = math.inf, 0.0
 
     @property
     def uptime_s(self) -> float:
@@ -26,6 +28,7 @@ class Metrics:
         """endpoint: method and route template."""
         self._requests[endpoint] += 1
         self._processing_s += took_s
+        self._shortest_s, self._longest_s = min(self._shortest_s, took_s), max(self._longest_s, took_s)
         if status < 400:
             self._done[endpoint] += 1
         else:
@@ -41,6 +44,12 @@ class Metrics:
             "vc_generations": sum(self._done[name] for name in CONVERSION),
             "total_processing_time": round(self._processing_s, 3),
             "average_processing_time": round(self._processing_s / total, 4) if total else 0.0,
+            "processing_times": {
+                "min_ms": round(self._shortest_s * 1000, 1) if total else 0.0,
+                "max_ms": round(self._longest_s * 1000, 1),
+                "avg_ms": round(self._processing_s / total * 1000, 1) if total else 0.0,
+                "count": total,
+            },
             "errors_by_type": dict(self._errors),
             "requests_by_endpoint": dict(self._requests),
             "success_rate": round(done / total, 4) if total else 1.0,
