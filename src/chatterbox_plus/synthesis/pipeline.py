@@ -1,5 +1,6 @@
 """A plan being spoken: one stream of sound out of many passages, and when each word sounds in it."""
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Event
@@ -78,8 +79,18 @@ class Speaking:
             start, end = part.origin(word)
             said = TimedWord(self._text[start:end], offset_s + word.start_s, offset_s + word.end_s, start, end)
             last = self.words[-1] if self.words else None
-            if last and (last.char_start, last.char_end) == (start, end):
-                # "$3" is said as "three dollars": one word of the text, however many were spoken
-                self.words[-1] = TimedWord(last.text, last.start_s, said.end_s, start, end)
+            if last and self._one_word(last, said):
+                whole = self._text[last.char_start : end]
+                self.words[-1] = TimedWord(whole, last.start_s, said.end_s, last.char_start, end)
             else:
                 self.words.append(said)
+
+    def _one_word(self, last: TimedWord, said: TimedWord) -> bool:
+        """Whether two spoken words are one of the text: "$3" is said as "three dollars", "U.S.A." as three letters.
+
+        Words that touch are apart only where letter meets letter, as in scripts without blanks.
+        """
+        if said.char_end <= last.char_end:
+            return True
+        joint = self._text[last.char_end - 1 : last.char_end + 1]
+        return last.char_end == said.char_start and not all(unicodedata.category(c)[0] in "LMN" for c in joint)
