@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from chatterbox_plus.errors import InvalidOption
 from chatterbox_plus.synthesis.options import Options
 
+_PLACE = {"project", "folder"}
 AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 
@@ -18,11 +19,14 @@ def with_defaults(sent: AnyOptions, *layers: tuple[str, Mapping[str, Any]]) -> A
     Raises InvalidOption naming the layer when a stored value is out of its range.
     """
     kind = type(sent)
+    settled = sent.model_fields_set
+    if settled & _PLACE:
+        settled = settled | _PLACE  # two names of one thing: a stored one must not contradict the one that was sent
     merged: dict[str, Any] = {}
     owner: dict[str, str] = {}
     for whose, values in reversed(layers):
         for name, value in values.items():
-            if name in kind.model_fields and name not in sent.model_fields_set and value is not None:
+            if name in kind.model_fields and name not in settled and value is not None:
                 merged[name], owner[name] = value, whose
     if not merged:
         return sent
