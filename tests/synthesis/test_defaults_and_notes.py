@@ -5,8 +5,8 @@ import pytest
 from chatterbox_plus.engines.base import EngineInfo
 from chatterbox_plus.errors import InvalidOption
 from chatterbox_plus.synthesis.defaults import with_defaults
-from chatterbox_plus.synthesis.notes import conversion_notes, speech_notes
-from chatterbox_plus.synthesis.options import ConversionOptions, SpeechOptions
+from chatterbox_plus.synthesis.notes import conversion_notes, join_notes, speech_notes
+from chatterbox_plus.synthesis.options import ConversionOptions, FileSegment, JoinOptions, SpeechOptions
 from tests.fakes import TONE
 
 
@@ -24,6 +24,11 @@ def test_an_explicit_value_equal_to_the_default_still_wins():
 
 def test_unknown_and_null_defaults_are_passed_over():
     assert with_defaults(SpeechOptions(text="x"), ("v", {"colour": "red", "seed": None})).seed == 0
+
+
+def test_a_stored_project_does_not_contradict_the_folder_that_was_sent():
+    assert with_defaults(SpeechOptions(text="x", folder="a"), ("config", {"project": "b"})).subfolder == "a"
+    assert with_defaults(SpeechOptions(text="x"), ("config", {"project": "b"})).subfolder == "b"
 
 
 def test_a_default_out_of_range_names_whose_it_is():
@@ -66,6 +71,31 @@ def test_a_sent_field_without_effect_is_named(fields, name):
 )
 def test_nothing_is_remarked_where_everything_is_as_asked(fields):
     assert speech_notes(SpeechOptions(text="x", **fields), TONE) == []
+
+
+FILES = (FileSegment(filename="a.wav"), FileSegment(filename="b.wav"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"trim_threshold_ms": 300}, "trim_threshold_ms"),
+        ({"pause_variation_ms": 100}, "pause_variation_ms"),
+        ({"seed": 5}, "seed"),
+        ({"crossfade_ms": 100, "pause_duration_ms": 500}, "crossfade_ms"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_field_without_effect_on_a_join_is_named(fields, name):
+    (note,) = join_notes(JoinOptions(segments=FILES, **fields))
+    assert note.startswith(name)
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"trim": True, "trim_threshold_ms": 300}, {"pause_duration_ms": 500, "seed": 5}, {"crossfade_ms": 9}]
+)
+def test_nothing_is_remarked_of_a_join_as_asked(fields):
+    assert join_notes(JoinOptions(segments=FILES, **fields)) == []
 
 
 def test_a_note_never_breaks_a_header():

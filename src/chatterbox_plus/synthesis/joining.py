@@ -15,7 +15,7 @@ from chatterbox_plus.library.writing import Reservation
 from chatterbox_plus.synthesis.export import Sound
 from chatterbox_plus.synthesis.job import Clock, Destination, Made, parameters
 from chatterbox_plus.synthesis.join import JoinSource, join
-from chatterbox_plus.synthesis.notes import unknown_notes
+from chatterbox_plus.synthesis.notes import join_notes
 from chatterbox_plus.synthesis.options import FileSegment, JoinOptions, SilenceSegment, UploadSegment
 from chatterbox_plus.synthesis.progress import Progress
 from chatterbox_plus.synthesis.results import JoinResult
@@ -43,10 +43,13 @@ class JoinJob:
         Raises NotFound and its kin for a stored file, BadRequest for an upload that is not there, InvalidAudio and its
         kin for a file that cannot be decoded.
         """
+        self.notes: tuple[str, ...] = tuple(join_notes(options))
+        if "pause_variation_ms" not in options.model_fields_set and options.pause_duration_ms:
+            fitting = min(options.pause_variation_ms, options.pause_duration_ms - 1)  # as told in names and replies
+            options = options.model_copy(update={"pause_variation_ms": fitting})
         self._options, self._clock = options, clock
         self._joined = join(options, _sources(options, uploads, library), decoder, cancel=cancel, progress=progress)
         self.cancel = cancel
-        self.notes: tuple[str, ...] = tuple(unknown_notes(options))
         self.sound = Sound(self._joined.rate, self._joined.channels)
         self.destination = Destination(options.subfolder, _stem(options, clock), options.export_formats)
 
@@ -72,8 +75,8 @@ class JoinJob:
             metadata={**self._metadata(made), **sizes},
         )
 
-    def kept(self) -> None:
-        """Nothing else to remember."""
+    def note_use(self) -> None:
+        """No voice was used."""
 
     def _metadata(self, made: Made) -> dict[str, Any]:
         return {**self._joined.metadata(), "processing_time_seconds": round(made.processing_s, 3)}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from chatterbox_plus.engines.base import EngineInfo
-from chatterbox_plus.synthesis.options import ConversionOptions, Options, SpeechOptions, belonging_to
+from chatterbox_plus.synthesis.options import ConversionOptions, JoinOptions, Options, SpeechOptions, belonging_to
 
 _NEEDS = {
     "trim_threshold_ms": "trim",
@@ -55,6 +55,20 @@ def speech_notes(sent: SpeechOptions, info: EngineInfo, *, judge: bool = False) 
 def conversion_notes(sent: ConversionOptions, info: EngineInfo) -> list[str]:
     """Remarks on the fields of a conversion request that had no effect."""
     return unknown_notes(sent) + _watermark(sent.disable_watermark, info)
+
+
+def join_notes(sent: JoinOptions) -> list[str]:
+    """Remarks on the fields of a join request that had no effect."""
+    notes = unknown_notes(sent)
+    if sent.trim_threshold_ms and "trim_threshold_ms" in sent.model_fields_set and not sent.trim:
+        notes.append("trim_threshold_ms had no effect: trim is off")
+    if not sent.pause_duration_ms:
+        for name in sorted({"pause_variation_ms", "seed"} & sent.model_fields_set):
+            if getattr(sent, name):
+                notes.append(f"{name} had no effect: there are no natural pauses")
+    elif sent.crossfade_ms:
+        notes.append("crossfade_ms had no effect: every gap has a pause or a silence")
+    return notes
 
 
 def unknown_notes(sent: Options) -> list[str]:
