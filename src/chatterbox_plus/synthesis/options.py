@@ -23,7 +23,7 @@ def _formats(value: Any) -> Any:
     """Lower case, without repeats: the order stays, since the first is the one that is streamed."""
     if isinstance(value, list | tuple):
         return tuple(dict.fromkeys(v.strip().lower() if isinstance(v, str) else v for v in value))
-    return value
+    raise ValueError('must be a list, such as ["wav", "mp3"]')
 
 
 def _folder(value: str) -> str:
@@ -154,7 +154,7 @@ class ConversionOptions(Options):
         return self
 
 
-SILENCE_TOKEN = re.compile(r"^\((\d+(?:\.\d+)?)(ms|s)\)$")
+SILENCE_TOKEN = re.compile(r"^\((\d+(?:\.\d+)?)(ms|s)\)$", re.ASCII)
 MIN_SILENCE_MS, MAX_SILENCE_MS = 50, 10_000
 
 
