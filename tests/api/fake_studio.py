@@ -50,13 +50,13 @@ class FakeStudio:
         self.go = threading.Event()  # lets "slow" go on
         self._made = 0
 
-    def speak(self, options: SpeechOptions, *, cancel: threading.Event, progress: Any = None) -> SpeechResult:
-        self._begin("speak", options)
+    def speak(self, options: SpeechOptions, *, cancel: threading.Event, also: str | None = None) -> SpeechResult:
+        self._begin("speak", options, also=also)
         self._check(options)
         self._perhaps_block(options.text, cancel)
         words = (TimedWord(options.text.split()[0], 0.0, 0.5, 0, len(options.text.split()[0])),)
         return SpeechResult(
-            files=self._files("tts", options.subfolder, options.export_formats, options.text.encode()),
+            files=self._files("tts", options.subfolder, _with(options.export_formats, also), options.text.encode()),
             seed=options.seed or SEED,
             model="fake",
             duration_s=1.5,
@@ -82,12 +82,14 @@ class FakeStudio:
         self._perhaps_block(options.text, cancel)
         return self._live(options.text.encode(), format or options.export_formats[0], cancel, options.seed or SEED)
 
-    def convert(self, options: ConversionOptions, *, cancel: threading.Event, **files: Any) -> ConversionResult:
+    def convert(
+        self, options: ConversionOptions, *, cancel: threading.Event, also: str | None = None, **files: Any
+    ) -> ConversionResult:
         self._begin("convert", options, **self._contents(files))
         self._find(options, files)
         self._perhaps_block(options.target_voice_source, cancel)
         return ConversionResult(
-            files=self._files("vc", options.subfolder, options.export_formats, b"converted"),
+            files=self._files("vc", options.subfolder, _with(options.export_formats, also), b"converted"),
             model="fake",
             duration_s=2.0,
             processing_s=0.5,
@@ -101,15 +103,15 @@ class FakeStudio:
         self._find(options, files)
         return self._live(b"converted live", format or options.export_formats[0], cancel, None)
 
-    def join(
-        self, options: JoinOptions, *, cancel: threading.Event, uploads: Sequence[tuple[str, Path]] = ()
-    ) -> JoinResult:
+    def join(self, options: JoinOptions, *, cancel: threading.Event, also: str | None = None) -> JoinResult:
         self._begin("join", options)
         for segment in options.segments:
             if segment.type == "server_file":
                 self.library.outputs.resolve(segment.filename)
         return JoinResult(
-            files=self._files("concat", options.subfolder, options.export_formats, b"joined", options.output_filename),
+            files=self._files(
+                "concat", options.subfolder, _with(options.export_formats, also), b"joined", options.output_filename
+            ),
             duration_s=3.0,
             processing_s=0.1,
             metadata={"file_count": len(options.segments), "crossfade_ms": options.crossfade_ms},
@@ -134,7 +136,7 @@ class FakeStudio:
         self.calls.append(Call(kind, options, more))
 
     def _check(self, options: SpeechOptions) -> None:
-        if len(options.text) > MAX_TEXT:
+        if len(options.text.strip()) > MAX_TEXT:
             raise TextTooLong(
                 f"the text has {len(options.text)} characters; this server takes {MAX_TEXT}", param="text"
             )
@@ -199,6 +201,10 @@ class FakeStudio:
                 yield bytes(65536)
 
         return live_audio(make, cancel, format=format, seed=seed, release=self.closed.release)
+
+
+def _with(formats: Sequence[str], also: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*formats, *filter(None, (also,)))))
 
 
 def live_audio(

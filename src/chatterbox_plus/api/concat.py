@@ -10,7 +10,6 @@ from chatterbox_plus.api.replies import (
     ResponseMode,
     ReturnFormat,
     audio_responses,
-    exporting,
     file_reply,
     format_of,
     json_reply,
@@ -76,10 +75,9 @@ async def concat(
     studio = state.studio
     if mode == "live":
         return await live_reply(
-            request, state, lambda cancel, _: studio.join_live(options, cancel=cancel, format=wanted)
+            request, state, options, lambda cancel, _: studio.join_live(options, cancel=cancel, format=wanted)
         )
-    exported = exporting(options, wanted)
-    result = await state.bridge.run(request, lambda cancel: studio.join(exported, cancel=cancel))
+    result = await state.bridge.run(request, lambda cancel: studio.join(options, cancel=cancel, also=wanted))
     if mode == "stream":
         return file_reply(request, state, result, wanted, made_headers(None, result.notes))
     extra = {

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,7 +16,6 @@ from chatterbox_plus.api.replies import (
     ResponseMode,
     ReturnFormat,
     audio_responses,
-    exporting,
     file_reply,
     format_of,
     json_reply,
@@ -76,9 +75,9 @@ class _Job:
     target: Upload | None = None
     form: Form | None = None
 
-    def run(self, state: ApiState, cancel: Cancel) -> ConversionResult:
+    def run(self, state: ApiState, cancel: Cancel, also: str | None) -> ConversionResult:
         with ExitStack() as holds:
-            return state.studio.convert(self.options, cancel=cancel, **self._files(holds))
+            return state.studio.convert(self.options, cancel=cancel, also=also, **self._files(holds))
 
     def open(self, state: ApiState, cancel: Cancel, holds: ExitStack, format: str | None) -> LiveAudio:
         return state.studio.convert_live(self.options, cancel=cancel, format=format, **self._files(holds))
@@ -119,9 +118,10 @@ async def convert(
 
 async def _answer(request: Request, state: ApiState, job: _Job, mode: str, wanted: str | None) -> Response:
     if mode == "live":
-        return await live_reply(request, state, lambda cancel, holds: job.open(state, cancel, holds, wanted))
-    job = replace(job, options=exporting(job.options, wanted, state.settings.vc_defaults))
-    result = await state.bridge.run(request, lambda cancel: job.run(state, cancel))
+        return await live_reply(
+            request, state, job.options, lambda cancel, holds: job.open(state, cancel, holds, wanted)
+        )
+    result = await state.bridge.run(request, lambda cancel: job.run(state, cancel, wanted))
     if mode == "stream":
         return file_reply(request, state, result, wanted, made_headers(result.model, result.notes))
     return json_reply(request, "Voice conversion completed successfully", result, {"model": result.model})
@@ -131,7 +131,7 @@ async def _from_json(request: Request) -> _Job:
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
-        raise RequestValidationError([{"type": "json_invalid", "loc": ("body",), "msg": "JSON decode error"}]) from None
+        raise RequestValidationError([{"type": "json_invalid", "loc": ("body",), "msg": ""}]) from None
     if not isinstance(body, dict):
         raise RequestValidationError([{"type": "dict_type", "loc": ("body",), "msg": "The body must be a JSON object"}])
     options = checked(ConversionOptions, body)

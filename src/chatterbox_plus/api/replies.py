@@ -1,9 +1,8 @@
 """How made audio is answered with: as the finished file, as JSON with links, or live."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import PurePosixPath
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import Query, Request
@@ -18,7 +17,6 @@ from chatterbox_plus.synthesis.options import ConversionOptions, JoinOptions, Sp
 from chatterbox_plus.synthesis.results import Result
 
 Mode = Literal["stream", "url", "live"]
-MakingOptions = TypeVar("MakingOptions", SpeechOptions, ConversionOptions, JoinOptions)
 _MODES: dict[str, Mode] = {"stream": "stream", "file": "stream", "download": "stream", "url": "url", "live": "live"}
 _MAX_NOTES_CHARS = 4096
 
@@ -68,7 +66,7 @@ def mode_of(value: str | None, where: str = "query") -> Mode:
         return "stream"
     mode = _MODES.get(value.strip().lower())
     if mode is None:
-        raise wrong(where, "response_mode", "response_mode must be stream, url or live", value)
+        raise wrong(where, "response_mode", "must be stream, url or live", value)
     return mode
 
 
@@ -78,20 +76,8 @@ def format_of(value: str | None) -> str | None:
         return None
     name = value.strip().lower()
     if name not in NATIVE_FORMATS:
-        raise wrong("query", "return_format", f"return_format must be one of {', '.join(NATIVE_FORMATS)}", value)
+        raise wrong("query", "return_format", f"must be one of {', '.join(NATIVE_FORMATS)}", value)
     return name
-
-
-def exporting(
-    options: MakingOptions, format: str | None, configured: Mapping[str, Any] = MappingProxyType({})
-) -> MakingOptions:
-    """The options with that format among the exports. configured: the defaults that hold where nothing was sent."""
-    if format is None:
-        return options
-    formats: tuple[str, ...] = options.export_formats
-    if "export_formats" in configured and "export_formats" not in options.model_fields_set:
-        formats = tuple(name.lower() for name in configured["export_formats"])
-    return options.model_copy(update={"export_formats": tuple(dict.fromkeys((*formats, format)))})
 
 
 def file_reply(
@@ -109,11 +95,16 @@ def file_reply(
     return FileResponse(path, media_type=FORMATS[sent.format].media_type, headers=headers)
 
 
-async def live_reply(request: Request, state: ApiState, make: MakeLive) -> Response:
+async def live_reply(
+    request: Request, state: ApiState, sent: SpeechOptions | ConversionOptions | JoinOptions, make: MakeLive
+) -> Response:
     """The audio while it is made."""
     stream = await state.bridge.open(request, make)
     live = stream.live
-    headers = made_headers(live.model, live.notes, live.seed)
+    notes = list(live.notes)
+    if "export_formats" in sent.model_fields_set and len(sent.export_formats) > 1:
+        notes.append(f"export_formats: live mode makes only {live.format.name}")
+    headers = made_headers(live.model, notes, live.seed)
     headers["Content-Disposition"] = disposition(live.filename)
     headers["X-Accel-Buffering"] = "no"
     return LiveResponse(stream, media_type=live.format.media_type, headers=headers)
@@ -151,7 +142,7 @@ def links(files: Iterable[MadeFile]) -> list[dict[str, Any]]:
 def made_headers(model: str | None, notes: Iterable[str], seed: int | None = None) -> dict[str, str]:
     """Headers about how audio was made: ASCII, one line each."""
     headers = {}
-    if model is not None:
+    if model:
         headers["X-Chatterbox-Model"] = _ascii(model)
     if seed is not None:
         headers["X-Generation-Seed"] = str(seed)

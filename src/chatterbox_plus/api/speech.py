@@ -10,10 +10,10 @@ from chatterbox_plus.api.replies import (
     ResponseMode,
     ReturnFormat,
     audio_responses,
-    exporting,
     file_reply,
     format_of,
     json_reply,
+    links,
     live_reply,
     made_headers,
     mode_of,
@@ -61,13 +61,14 @@ async def speak(
     studio = state.studio
     if mode == "live":
         return await live_reply(
-            request, state, lambda cancel, _: studio.speak_live(options, cancel=cancel, format=wanted)
+            request, state, options, lambda cancel, _: studio.speak_live(options, cancel=cancel, format=wanted)
         )
-    exported = exporting(options, wanted, state.settings.tts_defaults)
-    result = await state.bridge.run(request, lambda cancel: studio.speak(exported, cancel=cancel))
+    result = await state.bridge.run(request, lambda cancel: studio.speak(options, cancel=cancel, also=wanted))
     if mode == "stream":
         return file_reply(request, state, result, wanted, made_headers(result.model, result.notes, result.seed))
     extra: dict[str, Any] = {"generation_seed_used": result.seed, "model": result.model, "passages": result.passages}
+    if result.uncut:
+        extra["uncut_file"] = links([result.uncut])[0]
     if options.timestamps:
         extra |= {"words": [asdict(word) for word in result.words], "words_estimated": result.words_estimated}
     return json_reply(request, "TTS generation completed successfully", result, extra)

@@ -122,6 +122,6 @@ class ConversionJob:
             notes=self.notes,
         )
 
-    def kept(self) -> None:
+    def note_use(self) -> None:
         if self._target.recording:
             self._library.note_use(self._target.recording)

@@ -80,8 +80,8 @@ class Job(Protocol[R_co]):
 
     def result(self, made: Made) -> R_co: ...
 
-    def kept(self) -> None:
-        """Called once the files are in place."""
+    def note_use(self) -> None:
+        """Called once, when all is made and in its place: counts the use of a stored voice. Raises StorageFull."""
 
 
 def parameters(options: Options, **actual: Any) -> dict[str, Any]:

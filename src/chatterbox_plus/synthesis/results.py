@@ -26,6 +26,7 @@ class Result:
 class SpeechResult(Result):
     seed: int
     passages: int
+    uncut: MadeFile | None = None  # as it was before its silences were cut, if that was to be kept
     words: tuple[TimedWord, ...] = ()
     words_estimated: bool = False
 

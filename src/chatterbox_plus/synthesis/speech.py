@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -15,7 +16,7 @@ from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.naming import speech_stem
 from chatterbox_plus.library.records import Generation
 from chatterbox_plus.library.writing import Reservation
-from chatterbox_plus.synthesis.export import SPEECH_MP3_BIT_RATE, UNCUT, Sound
+from chatterbox_plus.synthesis.export import SPEECH_MP3_BIT_RATE, UNCUT, MadeFile, Sound
 from chatterbox_plus.synthesis.finish import Finish
 from chatterbox_plus.synthesis.job import Clock, Destination, Made, parameters
 from chatterbox_plus.synthesis.notes import speech_notes
@@ -33,6 +34,14 @@ class SpeechLimits:
 
     max_text_chars: int
     timeout_s: float
+
+    def check(self, text: str) -> None:
+        """Raises TextTooLong. Blanks around the text do not count."""
+        length = len(text.strip())
+        if length > self.max_text_chars:
+            raise TextTooLong(
+                f"the text has {length} characters; this server takes {self.max_text_chars}", param="text"
+            )
 
 
 class SpeechJob:
@@ -57,24 +66,22 @@ class SpeechJob:
     ) -> None:
         """sent: as the client wrote it; options: with the defaults filled in. speed: instead of the option's, 0.25-4.0.
 
-        Raises TextTooLong and what `make_plan` raises.
+        Raises what `make_plan` raises.
         """
-        if len(options.text) > limits.max_text_chars:
-            raise TextTooLong(
-                f"the text has {len(options.text)} characters; this server takes {limits.max_text_chars}", param="text"
-            )
         self._options, self._speaker, self._host, self._library, self._clock = options, speaker, host, library, clock
         self._plan = make_plan(options, speaker, host.info)
         self._speaking = Speaking(
             self._plan, options.text, host, reference, cancel=cancel, timeout_s=limits.timeout_s, progress=progress
         )
+        self._speed = options.speed_factor if speed is None else speed
         self._finish = Finish(
             options,
-            speed=options.speed_factor if speed is None else speed,
+            speed=self._speed,
             rate=self.sound.rate,
             folder=library.temp,
             lra_asked="normalize_lra" in sent.model_fields_set,
         )
+        self._uncut: Path | None = None
         self._notes = speech_notes(sent, host.info)
         self.cancel = cancel
         self.model = host.info.name
@@ -86,7 +93,7 @@ class SpeechJob:
                 temperature=options.temperature,
                 seed=options.seed,
                 exaggeration=options.exaggeration,
-                speed_factor=options.speed_factor,
+                speed_factor=self._speed,
                 trim=options.trim,
                 trim_threshold_ms=options.trim_threshold_ms,
             ),
@@ -101,7 +108,10 @@ class SpeechJob:
     @property
     def words(self) -> tuple[TimedWord, ...]:
         """When each word sounds in the finished audio; complete once the blocks have ended."""
-        at = self._finish.map_time
+
+        def at(spoken_s: float) -> float:
+            return round(self._finish.map_time(spoken_s), 3)
+
         return tuple(replace(w, start_s=at(w.start_s), end_s=at(w.end_s)) for w in self._speaking.words)
 
     def blocks(self, reservation: Reservation | None) -> Iterator[Samples]:
@@ -109,6 +119,7 @@ class SpeechJob:
         return self._finish.run(self._speaking.blocks(), uncut)
 
     def _keep_uncut(self, reservation: Reservation, blocks: Iterator[Samples]) -> None:
+        self._uncut = reservation.path(UNCUT)
         encoder = self.sound.encoder("wav", reservation.open(UNCUT))
         for block in blocks:
             encoder.push(block)
@@ -118,9 +129,11 @@ class SpeechJob:
         extra: dict[str, Any] = {}
         if self._options.timestamps:
             extra = {"words": [asdict(w) for w in self.words], "words_estimated": self._host.info.estimates_word_times}
+        if self._uncut:
+            extra["uncut_file"] = self._uncut.name
         return Generation(
             "tts",
-            parameters(self._options, seed=self._plan.seed, language=self._plan.language),
+            parameters(self._options, seed=self._plan.seed, language=self._plan.language, speed_factor=self._speed),
             {
                 "processing_time_seconds": round(made.processing_s, 3),
                 "seed_used": self._plan.seed,
@@ -137,6 +150,10 @@ class SpeechJob:
         ).as_json()
 
     def result(self, made: Made) -> SpeechResult:
+        uncut = None
+        if self._uncut:
+            outputs = self._library.outputs
+            uncut = MadeFile("wav", outputs.relative(self._uncut), self._uncut.stat().st_size)
         return SpeechResult(
             files=made.files,
             duration_s=made.duration_s,
@@ -145,10 +162,11 @@ class SpeechJob:
             notes=self.notes,
             seed=self._plan.seed,
             passages=len(self._plan.passages),
+            uncut=uncut,
             words=self.words if self._options.timestamps else (),
             words_estimated=self._host.info.estimates_word_times,
         )
 
-    def kept(self) -> None:
+    def note_use(self) -> None:
         if self._speaker.recording:
             self._library.note_use(self._speaker.recording)

@@ -1,9 +1,11 @@
 """What a fresh data folder begins with: the six files that the guide's examples name, so that each works at once."""
 
+import wave
 from contextlib import suppress
 from threading import Event
 from typing import TYPE_CHECKING
 
+from chatterbox_plus.audio.formats import SPEECH_RATE
 from chatterbox_plus.errors import FileExists
 from chatterbox_plus.library.store import Store
 from chatterbox_plus.synthesis.options import SpeechOptions
@@ -45,7 +47,11 @@ def _make(studio: "Studio", store: Store, stem: str, voice: str, text: str) -> N
     options = SpeechOptions(text=text, reference_audio_filename=voice, model="builtin", seed=_SEED)
     with (
         store.reserve("", stem, (".wav",), numbered=False) as place,
-        studio.speak_live(options, cancel=Event(), format="wav", keep=False) as speech,
+        studio.speak_live(options, cancel=Event(), format="pcm", keep=False) as speech,
     ):
-        place.open(".wav").write(b"".join(speech))
+        with wave.open(place.open(".wav"), "wb") as file:  # a live wav would not know its length
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(SPEECH_RATE)
+            file.writeframes(b"".join(speech))
         place.commit()

@@ -3,6 +3,8 @@
 Synchronous and thread-safe; every call takes an Event that stops its work within a second.
 """
 
+import logging
+import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -15,7 +17,7 @@ from chatterbox_plus.audio.decode import Decoder
 from chatterbox_plus.audio.formats import FORMATS
 from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.engines.registry import Engines, ModelInfo
-from chatterbox_plus.errors import BadRequest, Cancelled
+from chatterbox_plus.errors import BadRequest, Cancelled, StorageFull
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.writing import Reservation
 from chatterbox_plus.synthesis.convert import ConversionJob, Source, Target
@@ -32,6 +34,7 @@ from chatterbox_plus.synthesis.starter import make_starter_files
 from chatterbox_plus.synthesis.voices import Speaker, VoiceInfo, Voices
 
 AnyResult = TypeVar("AnyResult", bound=Result)
+_log = logging.getLogger(__name__)
 
 
 class Studio:
@@ -72,7 +75,18 @@ class Studio:
             decoder = beside.submit(self.decoder.warm_up)
             self.engines.get().warm_up()
             decoder.result()
-        make_starter_files(self)
+        make_starter_files(self._unconfigured())
+
+    def _unconfigured(self) -> "Studio":
+        """The same house without anybody's defaults and limits. Never to be closed: what it works with is ours."""
+        return Studio(
+            self.library,
+            self.engines,
+            self.decoder,
+            capacity=1,
+            timeout_s=self._limits.timeout_s,
+            max_text_chars=sys.maxsize,
+        )
 
     def close(self) -> None:
         self.engines.close()
@@ -93,11 +107,16 @@ class Studio:
         options: SpeechOptions,
         *,
         cancel: Event,
+        also: str | None = None,
         reference: Path | None = None,
         progress: Progress | None = None,
     ) -> SpeechResult:
-        """Text to files below outputs/. reference: a recording to sound like, given directly instead of by name."""
-        return self._keep(lambda: self._speech(options, cancel, reference=reference, progress=progress))
+        """Text to files below outputs/.
+
+        also: a format to make besides those of export_formats, wherever they come from. reference: a recording to sound
+        like, given directly instead of by name.
+        """
+        return self._keep(lambda: self._speech(options, cancel, reference=reference, progress=progress), also)
 
     def speak_live(
         self,
@@ -135,6 +154,7 @@ class Studio:
         progress: Progress | None = None,
     ) -> SpeechJob:
         clock = Clock()
+        self._limits.check(sent.text)
         if reference:
             speaker = Speaker(reference.name)
         else:
@@ -166,13 +186,14 @@ class Studio:
         options: ConversionOptions,
         *,
         cancel: Event,
+        also: str | None = None,
         source: Path | None = None,
         source_name: str | None = None,
         target: Path | None = None,
         progress: Progress | None = None,
     ) -> ConversionResult:
         """A recording to files below outputs/. source, target: files given directly instead of by name."""
-        return self._keep(lambda: self._conversion(options, cancel, source, source_name, target, progress))
+        return self._keep(lambda: self._conversion(options, cancel, source, source_name, target, progress), also)
 
     def convert_live(
         self,
@@ -236,11 +257,12 @@ class Studio:
         options: JoinOptions,
         *,
         cancel: Event,
+        also: str | None = None,
         uploads: Sequence[tuple[str, Path]] = (),
         progress: Progress | None = None,
     ) -> JoinResult:
         """Files to one file below outputs/. uploads: (name, path) of what the upload segments mean, by index."""
-        return self._keep(lambda: self._joining(options, cancel, uploads, progress))
+        return self._keep(lambda: self._joining(options, cancel, uploads, progress), also)
 
     def join_live(
         self,
@@ -262,12 +284,12 @@ class Studio:
 
     # Running
 
-    def _keep(self, prepare: Callable[[], Job[AnyResult]]) -> AnyResult:
+    def _keep(self, prepare: Callable[[], Job[AnyResult]], also: str | None) -> AnyResult:
         """Runs a job into files; all of its formats, or none."""
         clock = Clock()
         with self._gate.pass_through():
             job = prepare()
-            formats = job.destination.formats
+            formats = tuple(dict.fromkeys((*job.destination.formats, *filter(None, (also,)))))
             with self._reserve(job, formats) as reservation:
                 export = Export(self.library.outputs, reservation, formats, job.sound)
                 for block in job.blocks(reservation):
@@ -285,13 +307,14 @@ class Studio:
             self._gate.leave()
             raise
         name = format or job.destination.formats[0]
-        kept = self._reserve(job, (name,)) if keep else nullcontext()
+        stored = name if FORMATS[name].container else "wav"  # bare samples in a file are nobody's to play
+        kept = self._reserve(job, (stored,)) if keep else nullcontext()
 
         def make(live: LiveAudio) -> Generator[bytes]:
             sound = job.sound
             encoder = sound.encoder(name)
             with kept as reservation:
-                export = Export(self.library.outputs, reservation, (name,), sound) if reservation else None
+                export = Export(self.library.outputs, reservation, (stored,), sound) if reservation else None
                 for block in job.blocks(reservation):
                     _still_wanted(job)
                     if export:
@@ -304,6 +327,7 @@ class Studio:
                     export.finish()
                     live.result = _commit(job, export, clock)
                 else:
+                    _note_use(job)
                     live.result = job.result(Made((), live.duration_s, clock.elapsed_s))
                 if rest:
                     yield rest
@@ -329,8 +353,15 @@ def _commit(job: Job[AnyResult], export: Export, clock: Clock) -> AnyResult:
     _still_wanted(job)
     made = Made((), export.duration_s, clock.elapsed_s)
     files = export.commit(job.sidecar(export.names, made))
-    job.kept()
+    _note_use(job)
     return job.result(replace(made, files=files))
+
+
+def _note_use(job: Job[Result]) -> None:
+    try:
+        job.note_use()
+    except StorageFull:  # the audio itself is whole
+        _log.warning("no room left to count the use of a voice")
 
 
 def _still_wanted(job: Job[Result]) -> None:
