@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from chatterbox_plus.audio.formats import FORMATS
+from chatterbox_plus.engines.host import Health
 from chatterbox_plus.engines.registry import ModelInfo
 from chatterbox_plus.errors import Cancelled, GenerationError, NotFound, Overloaded, TextTooLong
 from chatterbox_plus.library.library import Library
@@ -41,8 +42,11 @@ class FakeStudio:
     def __init__(self, data: Path) -> None:
         self.library = Library(data / "reference_audio", data / "vc_inputs", data / "outputs", data / "temp")
         self.engines = SimpleNamespace(
-            get=lambda model: SimpleNamespace(info=SimpleNamespace(name="fake", preview=True))
+            get=lambda model: SimpleNamespace(
+                info=SimpleNamespace(name="fake", preview=True), health=lambda: Health(2, self.running, 1, 1, 3)
+            )
         )
+        self.running = 2  # engine processes
         self.calls: list[Call] = []
         self.entered = threading.Semaphore(0)  # a blocking request has reached us
         self.left = threading.Semaphore(0)  # ... and has been called off

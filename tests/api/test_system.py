@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chatterbox_plus.settings import Api, Settings
+from chatterbox_plus.settings import Api, Models, Settings
 from tests.api.fake_studio import FakeStudio
 from tests.api.live_server import LiveServer, serve
 
@@ -19,9 +19,24 @@ def test_health_has_every_documented_field_and_says_who_speaks(server: LiveServe
     assert set(body) >= DOCUMENTED
     assert (body["status"], body["success"]) == ("healthy", True)
     assert body["models_loaded"] == {"tts": True, "vc": True}
-    assert body["engine"] == {"name": "fake", "preview": True}
+    assert body["engine"] == {"name": "fake", "preview": True, "workers": 2, "running": 2, "busy": 1, "loads": 5}
+    assert body["metrics"]["model_loads"] == 5
     assert {"cpu_percent", "memory", "disk", "file_counts"} == set(body["system_info"])
     assert server.ask("HEAD", "/api/v1/health").status_code == 200
+
+
+@pytest.mark.parametrize(("idle_unload_s", "status"), [(0, "degraded"), (60, "healthy")])
+def test_health_tells_when_nobody_speaks_any_more(idle_unload_s: int, status: str, tmp_path: Path) -> None:
+    """An engine that was unloaded because nobody needed it comes back when somebody does."""
+    studio = FakeStudio(tmp_path)
+    studio.running = 0
+    with serve(Settings(models=Models(idle_unload_s=idle_unload_s)), studio) as server:
+        body = server.get("/api/v1/health").json()
+    assert (body["status"], body["models_loaded"]["tts"], bool(body["warnings"])) == (
+        status,
+        False,
+        status != "healthy",
+    )
 
 
 def test_requests_are_counted_by_route_not_by_address(studio: FakeStudio) -> None:

@@ -133,7 +133,8 @@ class BodyLimit:
         headers = Headers(scope=scope)
         upload = headers.get("content-type", "").lower().startswith("multipart/form-data")
         limit = self.max_form_bytes if upload else self.max_json_bytes
-        message = f"The request is larger than {limit // MB} MB, the most that is taken"
+        most = limit - FORM_OVERHEAD_BYTES if upload else limit  # as people know it: the size of a file
+        message = f"The request is larger than {most // MB} MB, the most that is taken"
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:
             await plus_reply(scope, FileTooLarge(message))(scope, receive, send)

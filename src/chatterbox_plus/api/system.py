@@ -25,26 +25,28 @@ _log = logging.getLogger(__name__)
 async def health(state: State) -> Response:
     """Cheap: nothing is counted on disk. `engine` says who speaks, and whether that is only a preview voice."""
     engine, problem = _engine(state)
+    loaded = engine is not None and engine["running"] > 0
+    if problem is None and not loaded and not state.settings.models.idle_unload_s:
+        problem = "no engine is running: it could not be started, or has just stopped"
     disk = psutil.disk_usage(str(state.studio.library.outputs.root))
     uptime_s = state.metrics.uptime_s
     warnings = [problem] if problem else []
     threshold = state.settings.resource_management.cleanup.warning_threshold_percent
     if disk.percent >= threshold:
         warnings.append(f"the disk is {disk.percent:.0f} % full")
-    loaded = problem is None
     metrics = state.metrics.summary()
     return Reply(
         {
             "success": True,
-            "message": "API is healthy" if loaded else "API is running without a voice",
+            "message": "API is healthy" if problem is None else "API is running without a voice",
             "timestamp": now(),
-            "status": "healthy" if loaded else "degraded",
+            "status": "healthy" if problem is None else "degraded",
             "version": __version__,
             "models_loaded": {"tts": loaded, "vc": loaded},
             "engine": engine,
             "uptime_seconds": round(uptime_s, 1),
             "uptime": _spoken(uptime_s),
-            "metrics": metrics,
+            "metrics": {**metrics, "model_loads": engine["loads"] if engine else 0},
             "system_info": {
                 "cpu_percent": psutil.cpu_percent(),
                 "memory": _memory(),
@@ -116,11 +118,19 @@ def about() -> dict[str, Any]:
 def _engine(state: ApiState) -> tuple[dict[str, Any] | None, str | None]:
     """Who speaks when nobody is named, and what is wrong if nobody can."""
     try:
-        info = state.studio.engines.get("auto").info
+        host = state.studio.engines.get("auto")
     except PlusError as error:
         _log.warning("no engine: %s", error.message)
         return None, error.message
-    return {"name": info.name, "preview": info.preview}, None
+    health = host.health()
+    return {
+        "name": host.info.name,
+        "preview": host.info.preview,
+        "workers": health.workers,
+        "running": health.running,
+        "busy": health.busy,
+        "loads": health.running + health.restarts,
+    }, None
 
 
 def _defaults(kind: type[Options]) -> dict[str, Any]:
