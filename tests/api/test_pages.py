@@ -69,7 +69,10 @@ def test_the_description_covers_every_route(server: LiveServer) -> None:
         for operation in methods.values():
             assert operation["summary"], path
     tts = paths["/api/v1/tts"]["post"]
-    assert {"200", "404", "422", "503"} <= set(tts["responses"])
+    assert {"200", "403", "404", "422", "503", "507"} <= set(tts["responses"])
+    speech = paths["/v1/audio/speech"]["post"]["responses"]
+    assert {"400", "404", "409", "default"} <= set(speech)
+    assert "422" not in speech, "OpenAI's clients know 400"
     assert "multipart/form-data" in paths["/api/v1/vc"]["post"]["requestBody"]["content"]
     joining = paths["/api/v1/concat"]["post"]["requestBody"]["content"]["application/json"]
     assert {"segments", "files", "processing", "crossfade_ms"} <= set(joining["schema"]["properties"])

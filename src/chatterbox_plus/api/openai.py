@@ -26,15 +26,17 @@ CHARACTERS_PER_TOKEN = 4  # OpenAI's own rule of thumb for English text
 TOKENS_PER_SECOND = 25  # Chatterbox's speech tokens
 
 _OURS = ("language", "seed", "temperature", "exaggeration", "cfg_weight")
+_MEANINGS: dict[int | str, str] = {
+    "default": "Any other error.",  # and no 422, which these routes never answer
+    400: "A field is missing or out of its range.",
+    404: "There is no such voice.",
+    409: "The model is not installed, or the name of the voice is ambiguous.",
+    413: "The request is too large.",
+    500: "The engine failed.",
+    503: "Too many requests are waiting; see Retry-After.",
+}
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": OpenAIErrorBody, "description": text}
-    for status, text in {
-        400: "A field is missing or out of its range.",
-        404: "There is no such voice.",
-        413: "The request is too large.",
-        500: "The engine failed.",
-        503: "Too many requests are waiting; see Retry-After.",
-    }.items()
+    status: {"model": OpenAIErrorBody, "description": text} for status, text in _MEANINGS.items()
 }
 
 

@@ -31,6 +31,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}},
     206: {"description": "The part of it that was asked for."},
     304: {"description": "Not changed."},
+    403: ERRORS[403],
     404: ERRORS[404],
     416: {**ERRORS[404], "description": "The range lies outside the file."},
 }

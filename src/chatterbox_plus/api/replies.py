@@ -38,6 +38,7 @@ ReturnFormat = Annotated[
 _AUDIO = {FORMATS[name].media_type: {"schema": {"type": "string", "format": "binary"}} for name in NATIVE_FORMATS}
 _ERRORS = {
     400: "The request makes no sense, or a file is not audio.",
+    403: "A name leads out of its folder, or the caller is not welcome.",
     404: "A voice, input or output does not exist.",
     409: "The model is not installed, or a name is ambiguous.",
     413: "The request is too large.",
@@ -45,6 +46,7 @@ _ERRORS = {
     500: "The engine failed.",
     503: "Too many requests are waiting; see Retry-After.",
     504: "No progress for too long.",
+    507: "No room is left in the data folder; nothing was stored.",
 }
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorBody, "description": text} for status, text in _ERRORS.items()
