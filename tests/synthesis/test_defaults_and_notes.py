@@ -1,11 +1,13 @@
 """Which value counts, and what is said about fields that count for nothing."""
 
+from dataclasses import replace
+
 import pytest
 
 from chatterbox_plus.engines.base import EngineInfo
 from chatterbox_plus.errors import InvalidOption
 from chatterbox_plus.synthesis.defaults import with_defaults
-from chatterbox_plus.synthesis.notes import conversion_notes, join_notes, speech_notes
+from chatterbox_plus.synthesis.notes import conversion_notes, join_notes, speech_notes, text_notes
 from chatterbox_plus.synthesis.options import ConversionOptions, FileSegment, JoinOptions, SpeechOptions
 from tests.fakes import TONE
 
@@ -109,3 +111,32 @@ def test_a_note_never_breaks_a_header():
 def test_no_remark_about_the_watermark_of_a_neural_engine():
     neural = EngineInfo("turbo", 24_000, ("en",), (), frozenset(), estimates_word_times=True, preview=False)
     assert conversion_notes(ConversionOptions(target_voice_source="v", disable_watermark=False), neural) == []
+
+
+def test_a_seed_that_changes_nothing_is_remarked_on():
+    deaf = replace(TONE, uses=frozenset())
+    assert speech_notes(SpeechOptions(text="x", seed=0), deaf) == []
+    (note,) = speech_notes(SpeechOptions(text="x", seed=42), deaf)
+    assert note.startswith("seed")
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "marks"),
+    [
+        ("Hello there", "en", []),
+        ("Hello there", "ru", []),
+        ("1234 😀", "en", []),
+        ("Привет, мир", "ru", []),
+        ("Привет, мир", "en", ["Cyrillic", "such as ru"]),
+        ("สวัสดี", "en", ["Thai", "such as th"]),
+        ("你好。", "en", ["Chinese", "such as cmn"]),
+        ("你好。", "cmn", []),
+        ("Say 你好 to your friends", "en", []),
+        ("今日は良い天気です", "ja", ["kanji"]),
+        ("こんにちは", "ja", []),
+    ],
+)
+def test_text_that_is_not_read_as_written_is_remarked_on(text: str, language: str, marks: list[str]):
+    notes = text_notes(text, language, TONE)
+    assert len(notes) == bool(marks)
+    assert all(mark in notes[0] for mark in marks)

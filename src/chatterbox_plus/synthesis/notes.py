@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from chatterbox_plus.engines.base import EngineInfo
 from chatterbox_plus.synthesis.options import ConversionOptions, JoinOptions, Options, SpeechOptions, belonging_to
+from chatterbox_plus.text.scripts import foreign_script, has_kanji
 
 _NEEDS = {
     "trim_threshold_ms": "trim",
@@ -20,6 +21,7 @@ _NEEDS = {
 _GROUPING = {"enable_batching", "smart_batch_short_sentences"}
 
 _AS_ASKED = {
+    "seed": 0,
     "enable_batching": False,
     "smart_batch_short_sentences": False,
     "bypass_whisper_checking": True,
@@ -39,6 +41,7 @@ def speech_notes(sent: SpeechOptions, info: EngineInfo, *, judge: bool = False) 
     fields = sent.model_fields_set & set(SpeechOptions.model_fields)
     notes = unknown_notes(sent)
     notes += _idle((fields & belonging_to("model")) - info.uses, sent, f"the {info.name} engine does not use it")
+    notes += _idle((fields & {"seed"}) - info.uses, sent, f"the {info.name} engine says a text the same way every time")
     if not judge:
         notes += _idle(fields & belonging_to("judge"), sent, "speech validation is not installed")
     if not info.joins_sentences:
@@ -50,6 +53,15 @@ def speech_notes(sent: SpeechOptions, info: EngineInfo, *, judge: bool = False) 
     if sent.webhook_url is not None:
         notes.append("webhook_url had no effect: it belongs to /api/v1/tts/async")
     return notes + _watermark(sent.disable_watermark, info)
+
+
+def text_notes(text: str, language: str, info: EngineInfo) -> list[str]:
+    """Remarks on text that is not read as its writer would read it."""
+    remark = foreign_script(text, language)
+    notes = [remark] if remark else []
+    if info.preview and language == "ja" and has_kanji(text):
+        notes.append(f"the {info.name} engine cannot read kanji and spells them out: write kana")
+    return notes
 
 
 def conversion_notes(sent: ConversionOptions, info: EngineInfo) -> list[str]:

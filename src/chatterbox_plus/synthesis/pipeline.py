@@ -46,6 +46,7 @@ class Speaking:
         self._cancel, self._timeout_s, self._progress = cancel, timeout_s, progress
         self._samples = 0
         self.words: list[TimedWord] = []
+        self.silent = False  # whether it has ended without a sound
 
     def blocks(self) -> Iterator[Samples]:
         """Mono samples (n,) at SPEECH_RATE, a passage and the pause after it at a time, in the order of the text.
@@ -56,14 +57,17 @@ class Speaking:
         pieces = self._host.speak(
             [p.passage for p in planned], self._reference, cancel=self._cancel, timeout_s=self._timeout_s
         )
+        heard = False
         for done, (part, piece) in enumerate(zip(planned, pieces, strict=True), start=1):
             samples = self._sound(part, piece)
+            heard = heard or bool(samples.any())
             self._note_words(part, piece)
             pause = silence(samples_in(part.pause_s, SPEECH_RATE))
             self._samples += len(samples) + len(pause)
             yield np.concatenate([samples, pause])
             if self._progress:
                 self._progress(done, len(planned))
+        self.silent = not heard
 
     def _sound(self, part: PlannedPassage, piece: Piece) -> Samples:
         samples = piece.clip.samples

@@ -19,7 +19,7 @@ from chatterbox_plus.library.writing import Reservation
 from chatterbox_plus.synthesis.export import SPEECH_MP3_BIT_RATE, UNCUT, MadeFile, Sound
 from chatterbox_plus.synthesis.finish import Finish
 from chatterbox_plus.synthesis.job import Clock, Destination, Made, parameters
-from chatterbox_plus.synthesis.notes import speech_notes
+from chatterbox_plus.synthesis.notes import speech_notes, text_notes
 from chatterbox_plus.synthesis.options import SpeechOptions
 from chatterbox_plus.synthesis.pipeline import Speaking, TimedWord
 from chatterbox_plus.synthesis.plan import make_plan
@@ -82,7 +82,7 @@ class SpeechJob:
             lra_asked="normalize_lra" in sent.model_fields_set,
         )
         self._uncut: Path | None = None
-        self._notes = speech_notes(sent, host.info)
+        self._notes = [*speech_notes(sent, host.info), *text_notes(options.text, self._plan.language, host.info)]
         self.cancel = cancel
         self.model = host.info.name
         self.seed: int | None = self._plan.seed
@@ -103,7 +103,8 @@ class SpeechJob:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return (*self._notes, *self._finish.notes)
+        silent = ("nothing in the text can be spoken: the audio is silent",) if self._speaking.silent else ()
+        return (*self._notes, *silent, *self._finish.notes)
 
     @property
     def words(self) -> tuple[TimedWord, ...]:

@@ -2,14 +2,20 @@ const [form, text, voice, status, player, engine] = ["form", "#text", "#voice", 
   (name) => document.querySelector(name),
 );
 
+const KINDS = { file: "Recordings", alias: "OpenAI's names", stock: "The engine's own" };
+
 async function listVoices() {
   const { voices } = await (await fetch("/v1/audio/voices?language=en")).json();
-  voice.append(...voices.map(({ id, name }) => new Option(name, id)));
+  for (const [kind, label] of Object.entries(KINDS)) {
+    const group = Object.assign(document.createElement("optgroup"), { label });
+    group.append(...voices.filter((one) => one.kind === kind).map(({ id, name }) => new Option(name, id)));
+    voice.append(group);
+  }
 }
 
 async function introduce() {
   const { engine: speaker } = await (await fetch("/api/v1/health")).json();
-  if (speaker?.preview) engine.textContent = "This is the built-in preview voice; neural models are installed apart.";
+  if (speaker?.preview) engine.textContent = "This is the built-in preview voice.";
 }
 
 async function speak() {
