@@ -21,7 +21,7 @@ TONE = EngineInfo(
     rate=RATE,
     languages=("en", "de"),
     voices=(StockVoice("en", "English", "en"), StockVoice("de", "German", "de"), StockVoice("en+low", "Low", "en")),
-    uses=frozenset({"temperature", "seed"}),
+    uses=frozenset({"temperature"}),
     estimates_word_times=False,
     preview=True,
 )

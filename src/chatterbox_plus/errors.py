@@ -138,6 +138,18 @@ class StorageFull(PlusError):
     status, code = 507, "STORAGE_FULL"
 
 
+class StorageUnwritable(PlusError):
+    """The data folder cannot be written: permissions, a read-only disk, a folder taken away meanwhile."""
+
+    status, code = 500, "STORAGE_ERROR"
+
+
+class Stopping(PlusError):
+    """The server is being stopped; the request was not finished."""
+
+    status, code, retry_after_s = 503, "SERVICE_STOPPING", 5
+
+
 class Cancelled(PlusError):
     """The caller went away or called it off; nobody is left to read this."""
 

@@ -100,3 +100,14 @@ def test_the_server_leaves_no_process_behind(tmp_path: Path) -> None:
     _, alive = psutil.wait_procs(family, timeout=5)
     assert not alive
     assert server.process.returncode == 0
+
+
+def test_a_request_that_is_not_done_when_the_server_stops_is_told_so(tmp_path: Path) -> None:
+    with live_server(tmp_path) as server, ThreadPoolExecutor(1) as client:
+        work = client.submit(speak, server, text=LONG * 3, reference_audio_filename="speaker1.wav")
+        assert children_busy(server, 1.0) > 0.3, "the work has begun"
+        server.process.terminate()
+        answer = work.result()
+        assert (answer.status_code, answer.json()["error_code"]) == (503, "SERVICE_STOPPING")
+        assert server.process.wait(15) == 0
+        assert "Traceback" not in server.log.read_text("utf-8", "replace")

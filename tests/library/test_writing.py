@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chatterbox_plus.errors import FileExists, NotFound, StorageFull
+from chatterbox_plus.errors import FileExists, NotFound, StorageFull, StorageUnwritable
 from chatterbox_plus.library import writing
 from chatterbox_plus.library.store import Store
 from tests.library.worker import reserve
@@ -208,3 +209,22 @@ def test_a_suffix_is_opened_once_and_only_if_reserved(store):
         for suffix in (".wav", ".mp3"):
             with pytest.raises(ValueError):
                 place.open(suffix)
+
+
+def test_a_folder_that_cannot_be_written_is_named_as_the_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path / "outputs")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(StorageUnwritable, match="cannot be written: Permission denied"):
+        store.reserve("", "speech", (".wav",))
+
+
+def test_a_folder_that_is_taken_away_meanwhile_is_an_error_with_a_name(tmp_path: Path) -> None:
+    store = Store(tmp_path / "outputs")
+    with store.reserve("book", "speech", (".wav",)) as place:
+        shutil.rmtree(tmp_path / "outputs" / "book")
+        with pytest.raises(StorageUnwritable):
+            place.open(".wav")

@@ -1,7 +1,5 @@
 """Which value counts, and what is said about fields that count for nothing."""
 
-from dataclasses import replace
-
 import pytest
 
 from chatterbox_plus.engines.base import EngineInfo
@@ -111,13 +109,6 @@ def test_a_note_never_breaks_a_header():
 def test_no_remark_about_the_watermark_of_a_neural_engine():
     neural = EngineInfo("turbo", 24_000, ("en",), (), frozenset(), estimates_word_times=True, preview=False)
     assert conversion_notes(ConversionOptions(target_voice_source="v", disable_watermark=False), neural) == []
-
-
-def test_a_seed_that_changes_nothing_is_remarked_on():
-    deaf = replace(TONE, uses=frozenset())
-    assert speech_notes(SpeechOptions(text="x", seed=0), deaf) == []
-    (note,) = speech_notes(SpeechOptions(text="x", seed=42), deaf)
-    assert note.startswith("seed")
 
 
 @pytest.mark.parametrize(

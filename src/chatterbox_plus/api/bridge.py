@@ -3,16 +3,16 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from chatterbox_plus.errors import Cancelled, PlusError
+from chatterbox_plus.errors import Cancelled, PlusError, Stopping
 from chatterbox_plus.synthesis.results import LiveAudio
 
 Cancel = threading.Event
@@ -29,19 +29,26 @@ class Bridge:
     def __init__(self, threads: int) -> None:
         """threads: more than the studio lets in, so that a full house is refused at once instead of waiting here."""
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="studio")
+        self._under_way: set[Cancel] = set()
+        self._stopping = False
 
     async def run(self, request: Request, work: Callable[[Cancel], T]) -> T:
         """The result of `work`, which is told through its event when the client leaves. Raises what it raises."""
         cancel = Cancel()
-        async with watching(request.receive, cancel):
-            return await self.call(work, cancel)
+        with self._counted(cancel):
+            async with watching(request.receive, cancel):
+                return await self.call(work, cancel)
 
     async def open(self, request: Request, make: MakeLive) -> "Stream":
         """Start live audio and wait for its first bytes: whatever fails before them is still an error reply."""
         stream = Stream()
-        self._pool.submit(stream.pump, make).add_done_callback(stream.over)
-        async with watching(request.receive, stream.cancel):
-            await stream.begin()
+        work = self._pool.submit(stream.pump, make)
+        self._under_way.add(stream.cancel)
+        work.add_done_callback(lambda _: self._under_way.discard(stream.cancel))
+        work.add_done_callback(stream.over)
+        with self._explained():
+            async with watching(request.receive, stream.cancel):
+                await stream.begin()
         return stream
 
     async def call(self, work: Callable[..., T], *arguments: object) -> T:
@@ -52,6 +59,30 @@ class Bridge:
             for argument in arguments:
                 if isinstance(argument, Cancel):
                     argument.set()
+            raise
+
+    def stop(self) -> None:
+        """Calls off all that is under way: replies say so, streams break off."""
+        self._stopping = True
+        for cancel in tuple(self._under_way):
+            cancel.set()
+
+    @contextmanager
+    def _counted(self, cancel: Cancel) -> Iterator[None]:
+        self._under_way.add(cancel)
+        try:
+            with self._explained():
+                yield
+        finally:
+            self._under_way.discard(cancel)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except Cancelled:
+            if self._stopping:
+                raise Stopping("the server is being stopped: ask again in a moment") from None
             raise
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """`serve`: the HTTP API on this machine, or on the network."""
 
 import argparse
+import asyncio
 import errno
 import logging
 import os
@@ -28,7 +29,8 @@ examples:
 
 Everything can be set in config.yaml and in CHATTERBOX_* variables too; see config.example.yaml.
 """
-_GRACE_S = 3  # for requests that are under way when the server is told to stop
+_GRACE_S = 5  # for requests that are under way when the server is told to stop
+_GOODBYE_S = 1  # of it, for telling those that are not done by then
 _BACKLOG = 2048  # connections that may wait to be accepted; uvicorn's own default
 _log = logging.getLogger(__name__)
 
@@ -59,8 +61,9 @@ def run(args: argparse.Namespace) -> int:
             from chatterbox_plus.api.app import create_app
 
             starting.result()
+            app = create_app(settings, studio)
             config = uvicorn.Config(
-                create_app(settings, studio),
+                app,
                 log_config=None,
                 access_log=False,  # the app writes its own, with the request's id
                 server_header=False,
@@ -72,6 +75,11 @@ def run(args: argparse.Namespace) -> int:
                     await super().startup(sockets)
                     if self.started:
                         _introduce(settings, listener, studio)
+
+                async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(_GRACE_S - _GOODBYE_S, app.state.api.bridge.stop)
+                    await super().shutdown(sockets)
 
             server = Server(config)
             server.run([listener])

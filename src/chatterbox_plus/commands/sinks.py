@@ -86,21 +86,29 @@ class StdoutSink:
         self._encoder = Encoder(format, rate=rate, channels=channels)
 
     def push(self, samples: Samples) -> None:
-        sys.stdout.buffer.write(self._encoder.push(samples))
-        sys.stdout.buffer.flush()
+        self._write(self._encoder.push(samples))
 
     def finish(self) -> None:
-        sys.stdout.buffer.write(self._encoder.finish())
-        sys.stdout.buffer.flush()
+        self._write(self._encoder.finish())
 
     def abandon(self) -> None: ...
+
+    def _write(self, data: bytes) -> None:
+        try:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            sys.stdout = None  # else Python tries to flush it once more at exit, and fails
+            raise StorageFull(f"stdout cannot be written: {error.strerror}") from None
 
 
 def deliver(live: LiveAudio, targets: list[Opener], heard: Callable[[float], None] = lambda seconds: None) -> float:
     """Play the live wav into every target; all of them are finished, or all abandoned. Returns its seconds.
 
     heard: told the seconds so far. Raises what the audio raises, StorageFull and BadRequest for a file that cannot be
-    written, BrokenPipeError for stdout.
+    written, BrokenPipeError for a stdout that nobody reads.
     """
     sinks: list[Sink] = []
     samples = 0

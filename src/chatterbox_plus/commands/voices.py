@@ -5,6 +5,7 @@ import sys
 from dataclasses import asdict
 
 from chatterbox_plus.commands import common
+from chatterbox_plus.engines.builtin.voices import resolve_language
 
 _EPILOG = """\
 examples:
@@ -24,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     with common.studio_of(common.settings_of(args)) as studio:
-        voices = studio.voice_list(args.language)
+        voices = studio.voice_list(resolve_language(args.language) if args.language else None)
+    if args.language:
+        voices = [voice for voice in voices if voice.kind == "stock"]
     if args.json:
         common.print_json({"success": True, "voices": [asdict(voice) for voice in voices]})
     elif sys.stdout.isatty():

@@ -29,7 +29,7 @@ class EngineInfo:
     rate: int  # Hz of the speech it makes
     languages: tuple[str, ...]
     voices: tuple[StockVoice, ...]
-    uses: frozenset[str]  # the model options (of SpeechOptions), and "seed", that change its output
+    uses: frozenset[str]  # the model options (of SpeechOptions) that change its output
     estimates_word_times: bool  # True: the word times are a guess, not measured from its own synthesis
     preview: bool  # True: a stand-in voice, honest about not being a neural model
     joins_sentences: bool = True  # False: it says every sentence on its own, several in one go would sound no better

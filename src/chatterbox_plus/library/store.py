@@ -26,7 +26,7 @@ from chatterbox_plus.errors import (
     UnsupportedFormat,
 )
 from chatterbox_plus.library.naming import is_device, nfc, parts, safe_folder, safe_name, shown
-from chatterbox_plus.library.writing import TEMPORARY_SUFFIXES, Reservation, dump_json, room_checked, write_whole
+from chatterbox_plus.library.writing import TEMPORARY_SUFFIXES, Reservation, dump_json, write_whole, writing
 
 MAX_SIDECAR_BYTES = 16 * 2**20
 STALE_S = 3600.0  # a temporary file untouched for so long has no writer any more
@@ -123,11 +123,11 @@ class Store:
         """The folder, its name made safe, made when missing. Raises PermissionDenied, FileExists if a file is there."""
         inside = safe_folder(folder)
         path = self._inside(self.root.joinpath(*inside.parts), folder)
-        try:
-            with room_checked():
+        with writing():
+            try:
                 path.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise FileExists(f"There is a file where a folder is meant to be: {shown(folder)}") from None
+            except (FileExistsError, NotADirectoryError):
+                raise FileExists(f"There is a file where a folder is meant to be: {shown(folder)}") from None
         return path
 
     def sweep(self, older_than_s: float = STALE_S) -> int:

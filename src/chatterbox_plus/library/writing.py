@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from chatterbox_plus.errors import FileExists, StorageFull
+from chatterbox_plus.errors import FileExists, StorageFull, StorageUnwritable
 from chatterbox_plus.library.naming import shown
 
 TEMPORARY_SUFFIXES = (".part", ".claim")  # always after a leading dot; swept when a crash left them
@@ -31,6 +31,18 @@ def room_checked() -> Iterator[None]:
     except OSError as error:
         raise_if_full(error)
         raise
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Turns what the file system refuses inside into StorageFull or StorageUnwritable; a name that is taken stays."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise_if_full(error)
+        raise StorageUnwritable(f"The data folder cannot be written: {error.strerror}.") from error
 
 
 def raise_if_full(error: BaseException | None) -> None:
@@ -82,8 +94,8 @@ class Reservation:
             place.write_json({"files": {"wav": place.name(".wav"), "mp3": place.name(".mp3")}})
             place.commit()
 
-    Leaving the block without `commit` removes everything. "No space left" inside the block becomes StorageFull. One
-    thread at a time.
+    Leaving the block without `commit` removes everything. What the file system refuses inside the block becomes
+    StorageFull or StorageUnwritable. One thread at a time.
     """
 
     def __init__(
@@ -91,7 +103,7 @@ class Reservation:
     ):
         """Use `Store.reserve`. taken_by: endings that make a stem taken when a file stem + ending exists.
 
-        Raises FileExists if the stem is taken and may not be numbered, StorageFull.
+        Raises FileExists if the stem is taken and may not be numbered, StorageFull, StorageUnwritable.
         """
         self.folder = folder
         self.suffixes = suffixes
@@ -115,13 +127,13 @@ class Reservation:
         """The hidden file to write, seekable and readable; once per suffix. It is closed by `commit` and `abort`."""
         if suffix not in (*self.suffixes, ".json") or suffix in self._files:
             raise ValueError(f"{suffix} is not reserved or is open already")
-        with room_checked():
+        with writing():
             self._files[suffix] = file = self._temporary(suffix).open("x+b")
         return file
 
     def write_json(self, value: Any) -> None:
         """The sidecar, `<stem>.json`."""
-        with room_checked():
+        with writing():
             self.open(".json").write(dump_json(value))
 
     def commit(self) -> dict[str, Path]:
@@ -131,7 +143,7 @@ class Reservation:
         """
         placed: list[Path] = []
         try:
-            with room_checked():
+            with writing():
                 for suffix, file in self._files.items():
                     file.close()
                     _sync(self._temporary(suffix))
@@ -178,7 +190,7 @@ class Reservation:
         """First the claim, then the look: who claims after us finds our files, who claimed before us still holds it."""
         endings = dict.fromkeys((*self.suffixes, *taken_by, ".json"))
         try:
-            with room_checked():
+            with writing():
                 self._claimed.open("xb").close()
         except FileExistsError:
             return False

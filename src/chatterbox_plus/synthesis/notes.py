@@ -21,7 +21,6 @@ _NEEDS = {
 _GROUPING = {"enable_batching", "smart_batch_short_sentences"}
 
 _AS_ASKED = {
-    "seed": 0,
     "enable_batching": False,
     "smart_batch_short_sentences": False,
     "bypass_whisper_checking": True,
@@ -41,7 +40,6 @@ def speech_notes(sent: SpeechOptions, info: EngineInfo, *, judge: bool = False) 
     fields = sent.model_fields_set & set(SpeechOptions.model_fields)
     notes = unknown_notes(sent)
     notes += _idle((fields & belonging_to("model")) - info.uses, sent, f"the {info.name} engine does not use it")
-    notes += _idle((fields & {"seed"}) - info.uses, sent, f"the {info.name} engine says a text the same way every time")
     if not judge:
         notes += _idle(fields & belonging_to("judge"), sent, "speech validation is not installed")
     if not info.joins_sentences:

@@ -19,10 +19,10 @@ _VOICES = {
         "Hello, I am the first speaker. I read at an even pace, so that you can tell my voice apart.",
     ),
     "speaker2": ("en+f3", "Hi there, I am the second speaker. Whatever I say, you will hear that it is not the first."),
-    "narrator": ("en-us+m7", "I am the narrator. Chapters, verses and long winter evenings are what I am here for."),
+    "narrator": ("en-us+m4", "I am the narrator. Chapters, verses and long winter evenings are what I am here for."),
 }
 _OUTPUTS = {
-    "intro": ("en-us+m7", "Welcome. This is the introduction."),
+    "intro": ("en-us+m4", "Welcome. This is the introduction."),
     "main_content": (
         "en+m3",
         "This is the main part. It is a little longer than the introduction, and says a little more.",

@@ -18,20 +18,23 @@ from chatterbox_plus.library.records import Voice
 OPENAI_VOICES = {
     "alloy": ("f2", "female"),
     "ash": ("m3", "male"),
-    "ballad": ("m7", "male"),
-    "coral": ("f4", "female"),
-    "echo": ("m1", "male"),
-    "fable": ("m2", "male"),
-    "onyx": ("m5", "male"),
-    "nova": ("f1", "female"),
+    "ballad": ("ed", "male"),
+    "coral": ("linda", "female"),
+    "echo": ("Mike", "male"),
+    "fable": ("pablo", "male"),
+    "onyx": ("announcer", "male"),
+    "nova": ("Annie", "female"),
     "sage": ("f3", "female"),
-    "shimmer": ("f5", "female"),
-    "verse": ("m6", "male"),
-    "marin": ("Annie", "female"),
+    "shimmer": ("Alicia", "female"),
+    "verse": ("Nguyen", "male"),
+    "marin": ("f4", "female"),
     "cedar": ("m8", "male"),
 }
-"""The names OpenAI's clients know -> (variant of the built-in engine, gender). Each sounds different from the others; a
-file of the same name in reference_audio/ comes first, so anybody can put their own voice behind `alloy`."""
+"""The names OpenAI's clients know -> (variant of the built-in engine, gender).
+
+Any two are more than a semitone and 2 dB of long-term spectrum apart, or much more in one of them. A file of the same
+name in reference_audio/ comes first, so anybody can put their own voice behind `alloy`.
+"""
 
 REFERENCE_RATE = 24_000  # Hz
 REFERENCE_MAX_S = 120.0  # the models listen to 6-15 s; a person's median pitch can take a minute to settle
