@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chatterbox_plus.audio.clip import Samples
+from chatterbox_plus.audio.limiter import HIGHEST_CEILING_DBTP, Limiter
 from chatterbox_plus.audio.resample import Resampler
 from chatterbox_plus.engines.base import Cancelled as IsCancelled
-from chatterbox_plus.engines.builtin.levels import soften_peaks
 from chatterbox_plus.engines.builtin.pitch import overall_f0, track_f0
 from chatterbox_plus.engines.builtin.synthesis import Synthesizer
 from chatterbox_plus.engines.builtin.voicemap import VoiceMap
@@ -30,7 +30,8 @@ from chatterbox_plus.errors import Cancelled
 
 PRINT_S = 60.0  # of the beginning of a long recording are what its voice's print is taken from
 _HARDLY = 10 ** (-15 / 10)  # of the power of the loudest part
-SAMPLE_S = 16.0  # of these the map is tuned on
+HARVEST_S = 18.0  # of a reference its pitch is looked for with the slow tracker too
+SAMPLE_S = 12.0  # of these the map is tuned on
 _SHORTEST_STEP_S, _LONGEST_STEP_S = 0.5, 4.0  # between windows; the longest bounds the time until a cancel is seen
 _LONGEST_OVERLAP_S = 0.5
 
@@ -150,8 +151,8 @@ def print_of(runs: Iterable[Run], cancelled: IsCancelled) -> VoicePrint:
 def reference_print(samples: Samples, cancelled: IsCancelled) -> VoicePrint:
     """The voice of (n,) at RATE, n >= 1, its pitch as meters would have it. Raises Cancelled."""
     found = print_of(runs_of(samples), cancelled)
-    overall = overall_f0(samples.astype(np.float64), RATE, HOP)
-    return replace(found, log_f0=None if overall is None else float(np.log(overall)))
+    overall = overall_f0(samples.astype(np.float64), RATE, HARVEST_S)
+    return replace(found, log_f0=None if overall is None else overall[0])
 
 
 def convert(
@@ -204,17 +205,17 @@ class Output:
     """Frames to finished sound, of exactly as many samples as were counted in."""
 
     def __init__(self, length: int = 0) -> None:
-        self._synthesizer = Synthesizer()
+        self._synthesizer, self._limiter = Synthesizer(), Limiter(RATE, 1, 0.0, HIGHEST_CEILING_DBTP)
         self._given = 0
         self.length = length  # samples that there are to be: need not be known before `finish` is called
 
     def push(self, speech: Speech) -> Samples:
-        done = self._synthesizer.push(speech)
+        done = self._limiter.push(self._synthesizer.push(speech))
         self._given += len(done)
-        return soften_peaks(done)
+        return done
 
     def finish(self) -> Samples:
-        rest = soften_peaks(self._synthesizer.finish())
+        rest = np.concatenate([self._limiter.push(self._synthesizer.finish()), self._limiter.finish()])
         return rest[: max(self.length - self._given, 0)]
 
 

@@ -5,18 +5,19 @@ from collections.abc import Iterator
 import numpy as np
 
 from chatterbox_plus.audio.clip import Clip, Samples, samples_in, silence
+from chatterbox_plus.audio.limiter import HIGHEST_CEILING_DBTP, Limiter, decibels
 from chatterbox_plus.audio.resample import resample
 from chatterbox_plus.engines.base import Cancelled as IsCancelled
 from chatterbox_plus.engines.base import Passage, Piece, Reference
 from chatterbox_plus.engines.builtin import espeak
 from chatterbox_plus.engines.builtin.convert import Output, convert, reference_print, runs_of, stop_if
 from chatterbox_plus.engines.builtin.espeak import Espeak, WordEvent
-from chatterbox_plus.engines.builtin.levels import active_rms, soften_peaks
+from chatterbox_plus.engines.builtin.levels import active_rms
 from chatterbox_plus.engines.builtin.voicemap import VoiceMap
 from chatterbox_plus.engines.builtin.voiceprint import VoicePrint, measure
 from chatterbox_plus.engines.builtin.voices import RATE, describe, voice_file
 from chatterbox_plus.engines.builtin.words import place_words
-from chatterbox_plus.engines.builtin.world import join
+from chatterbox_plus.engines.builtin.world import Speech, join
 from chatterbox_plus.errors import InvalidAudio
 
 LEAD_S, TAIL_S = 0.02, 0.05  # silence left around speech: the pauses between passages are the caller's to make
@@ -59,7 +60,8 @@ class BuiltinEngine:
         samples, events, cut_s = self._say(passage.text, voice, cancelled)
         if not len(samples):
             return _nothing(passage)
-        samples = soften_peaks(samples * np.float32(self._gain(voice)))
+        limiter = Limiter(RATE, 1, decibels(self._gain(voice)), HIGHEST_CEILING_DBTP)
+        samples = np.concatenate([limiter.push(samples), limiter.finish()])
         words = place_words(passage.text, events, samples, RATE, event_rate=espeak.RATE, offset_s=cut_s)
         return Piece(passage.index, Clip(samples, RATE), words)
 
@@ -92,11 +94,10 @@ class BuiltinEngine:
             stop_if(cancelled)
             parts.append(run.speech())
         move = self._map(voice, reference, cancelled).centred(join(parts))
-        out, done = Output(len(said)), []
-        for speech in parts:
-            stop_if(cancelled)
-            done.append(out.push(move.apply(speech)))
-        samples = np.concatenate([*done, out.finish()])
+        samples = _rendered(parts, move, len(said), cancelled)
+        corrected = move.corrected(samples)
+        if corrected is not None:
+            samples = _rendered(parts, corrected, len(said), cancelled)
         words = place_words(passage.text, events, said, RATE, event_rate=espeak.RATE, offset_s=cut_s)
         return Piece(passage.index, Clip(samples, RATE), words)
 
@@ -147,6 +148,14 @@ class BuiltinEngine:
             level = active_rms(self._espeak.say(_DIGITS, voice).samples, espeak.RATE)
             self._gains[voice] = _LEVEL / level if level > 0 else 1.0
         return self._gains[voice]
+
+
+def _rendered(parts: list[Speech], move: VoiceMap, length: int, cancelled: IsCancelled) -> Samples:
+    out, done = Output(length), []
+    for speech in parts:
+        stop_if(cancelled)
+        done.append(out.push(move.apply(speech)))
+    return np.concatenate([*done, out.finish()])
 
 
 def _checked(clip: Clip) -> Samples:

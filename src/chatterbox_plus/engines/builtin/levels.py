@@ -1,4 +1,4 @@
-"""How loud speech is, and keeping it from clipping."""
+"""How loud speech is."""
 
 import numpy as np
 
@@ -6,7 +6,6 @@ from chatterbox_plus.audio.clip import Samples
 
 _FRAME_S = 0.02
 _ACTIVE_DB = 30.0  # a frame this far below the loudest is a pause, not speech
-_KNEE, _CEILING = 10 ** (-4 / 20), 10 ** (-1 / 20)  # of the limiter: -4 and -1 dBFS
 
 
 def active_rms(samples: Samples, rate: int) -> float:
@@ -20,11 +19,3 @@ def active_rms(samples: Samples, rate: int) -> float:
     if loudest == 0.0:
         return 0.0
     return float(np.sqrt(np.mean(power[power >= loudest * 10 ** (-_ACTIVE_DB / 10)])))
-
-
-def soften_peaks(samples: Samples) -> Samples:
-    """Bend what is above -4 dBFS so that nothing passes -1 dBFS; each sample by itself, as streams need."""
-    over = np.abs(samples) - _KNEE
-    room = _CEILING - _KNEE
-    bent = _KNEE + room * np.tanh(np.maximum(over, 0) / room)
-    return np.where(over > 0, np.copysign(bent, samples), samples).astype(np.float32)

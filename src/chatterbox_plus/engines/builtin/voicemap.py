@@ -26,7 +26,7 @@ from chatterbox_plus.engines.builtin.voiceprint import (
     smooth,
     to_bins,
 )
-from chatterbox_plus.engines.builtin.world import BIN_HZ, BINS, HOP, RATE, Frames, Speech
+from chatterbox_plus.engines.builtin.world import BIN_HZ, BINS, RATE, Frames, Speech
 
 _WARPS = np.exp(np.linspace(np.log(0.85), np.log(1.18), 23))  # vocal tracts of adults: about 13 to 18 cm
 _WARP_BANDS = (mel(np.array(200.0)) <= BAND_MELS) & (mel(np.array(5000.0)) >= BAND_MELS)  # where formants tell
@@ -38,7 +38,12 @@ _MOST_BOOST_DB, _MOST_CUT_DB = 30.0, 60.0
 _LEAST_CONTRAST, _MOST_CONTRAST = 0.7, 1.5  # how much a band's ups and downs may be flattened or deepened
 _STEADY_BELOW = VOICE_FROM + 2  # no steps where there are no harmonics: filters would ring for longer than they are
 _CONTRAST_REACH = 2.0  # of standard deviations: what is farther out is moved, not scaled
-_SURE_DB, _QUIET_DB = 18.0, 38.0  # below speech: boosted in full until here, not at all from there: it is background
+_SURE_DB, _QUIET_DB = -18.0, -38.0  # re speech: boosted in full until here, not at all from there: it is background
+_ABOVE_FLOOR_DB, _RAMP_DB = 6.0, 10.0  # as much over the background a frame is no longer only that; until it is boosted
+_HIGHEST_QUIET_DB = -20.0  # however loud the background
+_MOST_HISS_DB = 2.0  # by which hiss may rise more than the voice does
+_HISS_FROM = round(3000 / BIN_HZ)  # more than this share of the power from there on may be one, more than that is
+_LEAST_HISS, _SURE_HISS = 0.3, 0.6
 _EMPTY_DB = 85.0  # a band so far below the voice's strongest holds no sound: an old format cut it off
 _EDGE_HZ = 700.0  # of sound below such a cut that stands for what was above it
 _FRAMES_AT_ONCE = 800
@@ -46,9 +51,13 @@ _TUNINGS = 2  # rounds of listening to the result
 
 # How much the melody may be widened or narrowed: what is wider follows trackers' slips more than the voice.
 _STEEPEST, _FLATTEST = 1.2, 0.6
+# The median of a melody that glides through the middle of its range hangs on which frames a meter takes for voiced; of
+# one that dwells there it does not. By so much ups and downs are made smaller that are within so much (of ln F0) of it.
+_DWELL, _DWELL_REACH = 0.65, 0.12
 _LOWEST_HZ, _HIGHEST_HZ = 50.0, 600.0
-_MOST_SHIFT = 0.05  # of ln F0, for what a meter says of the result
-_TRUST_IN_METERS = 0.5  # they err too, by some per cent
+_MOST_SHIFT = 0.12  # of ln F0, for what meters say of the result
+_HARVEST_S = 6.0  # of the result is what the slow one hears
+_LEAST_OFF = 0.004  # of ln F0, that is worth another try
 _MOST_GAIN_DB, _HARDLY_RMS = 36.0, 1e-3  # a source softer than -60 dBFS is silence, and stays next to silent
 _LOUDEST_RMS, _SOFTEST_RMS = 10 ** (-17 / 20), 10 ** (-32 / 20)
 
@@ -74,8 +83,11 @@ class VoiceMap:
         self._contrast = (contrast - 1).astype(np.float32)
         self._reach = _CONTRAST_REACH * spread
         self._colour = self._limited(smooth(target.mean - self._mean))
-        self._gain, self._shift = np.float32(0), 0.0
+        self._gain, self._rise, self._shift, self._lead = np.float32(0), np.inf, 0.0, 0.0
+        self._quiet_db = float(np.clip(source.floor_db + _ABOVE_FLOOR_DB, _QUIET_DB, _HIGHEST_QUIET_DB))
+        self._sure_db = max(_SURE_DB, self._quiet_db + _RAMP_DB)
         for tuning in range(_TUNINGS):
+            self._rise = self._risen(sample)
             heard = self._tried(sample, check)
             check()
             if tuning == _TUNINGS - 1:  # the colour bears on what meters hear
@@ -94,16 +106,45 @@ class VoiceMap:
         own._source = replace(self._source, log_f0=middle)
         return own
 
+    def corrected(self, heard: Samples) -> "VoiceMap | None":
+        """The map with which meters would hear the target's pitch in what came out as `heard`; None if they do."""
+        overall = overall_f0(heard.astype(np.float64), RATE, 0.0, self._lead)
+        if overall is None or self._target.log_f0 is None or self._source.log_f0 is None:
+            return None
+        off = self._target.log_f0 - overall[0]
+        if abs(off) < _LEAST_OFF:
+            return None
+        own = copy(self)
+        own._shift = float(np.clip(self._shift + off, -_MOST_SHIFT, _MOST_SHIFT))
+        return own
+
     def apply(self, speech: Speech) -> Speech:
         """The same frames in the target's voice."""
-        level = (levels(speech.log_power) - 2 * np.log(max(self._source.rms, _HARDLY_RMS))) / NP_PER_DB
-        heard: Frames = np.clip((level + _QUIET_DB) / (_QUIET_DB - _SURE_DB), 0, 1).astype(np.float32)
-        colour = np.where(self._colour > 0, self._colour * heard[:, None], self._colour)
-        placed = self._placed(speech.log_power)
-        contrast = self._contrast * np.clip(placed - self._mean, -self._reach, self._reach)
+        before = levels(speech.log_power)
+        changed = self._coloured(speech.log_power, before)
+        excess = levels(changed) - before - (self._rise + _MOST_HISS_DB * NP_PER_DB)
+        down = np.where(speech.f0 > 0, 0.0, np.maximum(excess, 0.0) * _hissing(speech.log_power)).astype(np.float32)
         aperiodicity = speech.aperiodicity.copy()
         aperiodicity[:, self._edge :] = 1.0
-        return Speech(self._melody(speech.f0), placed + contrast + colour + self._gain, aperiodicity)
+        return Speech(self._melody(speech.f0), changed + (self._gain - down[:, None]), aperiodicity)
+
+    def _coloured(self, log_power: Frames, level: NDArray[np.float32]) -> Frames:
+        db = (level - 2 * np.log(max(self._source.rms, _HARDLY_RMS))) / NP_PER_DB
+        heard = np.clip((db - self._quiet_db) / (self._sure_db - self._quiet_db), 0, 1).astype(np.float32)
+        placed = self._placed(log_power)
+        change = self._colour + self._contrast * np.clip(placed - self._mean, -self._reach, self._reach)
+        # A boost of what is background would be heard as hiss in every pause.
+        coloured: Frames = placed + np.where(change > 0, change * heard[:, None], change)
+        return coloured
+
+    def _risen(self, sample: Speech) -> float:
+        """By how much (ln of power) the voice gets louder before the gain."""
+        level = levels(sample.log_power)
+        spoken = level > np.percentile(level, 99) - ACTIVE_DB * NP_PER_DB
+        if (spoken & (sample.f0 > 0)).any():
+            spoken &= sample.f0 > 0
+        after = levels(self._coloured(sample.log_power[spoken], level[spoken]))
+        return float(np.log(np.mean(np.exp(after)) / np.mean(np.exp(level[spoken]))))
 
     def _limited(self, colour: Spectrum) -> Spectrum:
         """Such that the power stays what it is on the whole, and no band is moved beyond measure."""
@@ -122,13 +163,14 @@ class VoiceMap:
 
     def _misheard(self, sample: Speech, heard: Samples) -> float:
         """By how much (of ln F0) meters would find the melody of the result too low or high."""
-        overall = overall_f0(heard.astype(np.float64), RATE, HOP)
+        overall = overall_f0(heard.astype(np.float64), RATE, _HARVEST_S)
         level = levels(sample.log_power)
         spoken = (sample.f0 > 0) & (level > np.percentile(level, 99) - ACTIVE_DB * NP_PER_DB)
         if overall is None or not spoken.any():
             return 0.0
-        off = np.median(np.log(self._melody(sample.f0)[spoken])) - np.log(overall)
-        return float(np.clip(_TRUST_IN_METERS * off, -_MOST_SHIFT, _MOST_SHIFT))
+        self._lead = overall[1]
+        off = np.median(np.log(self._melody(sample.f0)[spoken])) - overall[0]
+        return float(np.clip(off, -_MOST_SHIFT, _MOST_SHIFT))
 
     def _melody(self, f0: NDArray[np.float64]) -> NDArray[np.float64]:
         source, target = self._source, self._target
@@ -137,8 +179,9 @@ class VoiceMap:
         ratio = 1.0
         if source.log_f0_spread > 0 and target.log_f0_spread > 0:
             ratio = float(np.clip(target.log_f0_spread / source.log_f0_spread, _FLATTEST, _STEEPEST))
-        middle = target.log_f0 + self._shift
-        mapped = np.exp(middle + ratio * (np.log(np.where(f0 > 0, f0, 1.0)) - source.log_f0))
+        away = ratio * (np.log(np.where(f0 > 0, f0, 1.0)) - source.log_f0)
+        away = away * (1 - _DWELL * np.exp(-((away / _DWELL_REACH) ** 2)))
+        mapped = np.exp(target.log_f0 + self._shift + away)
         return np.where(f0 > 0, np.clip(mapped, _LOWEST_HZ, _HIGHEST_HZ), 0.0)
 
     def _placed(self, log_power: Frames) -> Frames:
@@ -148,6 +191,13 @@ class VoiceMap:
             top = np.repeat(below, BINS - self._edge, axis=1)
             log_power = np.concatenate([log_power[:, : self._edge], top], axis=1)
         return _stretch(log_power, self.warp)
+
+
+def _hissing(log_power: Frames) -> NDArray[np.float32]:
+    """1 for frames that are an "s" or the like, 0 for those that are not."""
+    power = np.exp(log_power[:, VOICE_FROM:])
+    share = power[:, _HISS_FROM - VOICE_FROM :].sum(axis=1) / power.sum(axis=1)
+    return np.asarray(np.clip((share - _LEAST_HISS) / (_SURE_HISS - _LEAST_HISS), 0, 1), np.float32)
 
 
 def _stretch(log_power: Frames, warp: float) -> Frames:

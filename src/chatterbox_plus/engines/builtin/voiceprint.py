@@ -16,6 +16,7 @@ NP_PER_DB = float(np.log(10)) / 10  # ln of power per dB
 
 _LEAST_VOICED_S = 0.15  # less says nothing about a voice's pitch
 _SPREAD_OF_85_15 = 2.073  # between these percentiles, in standard deviations of a normal distribution
+_SOFTEST_PERCENT = 10
 _STFT_HOP = 2 * HOP
 
 
@@ -76,7 +77,7 @@ class VoicePrint:
     log_f0, log_f0_spread: median and robust standard deviation of the frames' ln(F0/Hz); None where too little is
     voiced.
     mean, spread: mean and standard deviation of log_power, (BINS,). colour: as heard.
-    rms: root mean square amplitude.
+    rms: root mean square amplitude. floor_db: the level of the softest moments, re rms: of the background, as a rule.
     """
 
     log_f0: float | None
@@ -85,6 +86,7 @@ class VoicePrint:
     spread: Spectrum
     colour: Colour
     rms: float
+    floor_db: float
 
 
 def measure(f0: NDArray[np.float64], log_power: Frames, samples: Samples) -> VoicePrint:
@@ -94,13 +96,15 @@ def measure(f0: NDArray[np.float64], log_power: Frames, samples: Samples) -> Voi
     voiced = np.log(f0[active & (f0 > 0)])
     known = len(voiced) * HOP / RATE >= _LEAST_VOICED_S
     spoken = log_power[active]
+    loudness = np.log(np.mean(np.exp(level[active])))
     return VoicePrint(
         log_f0=float(np.median(voiced)) if known else None,
         log_f0_spread=float(np.subtract(*np.percentile(voiced, [85, 15]))) / _SPREAD_OF_85_15 if known else 0.0,
         mean=spoken.mean(axis=0),
         spread=smooth(spoken.std(axis=0)),
         colour=colour_of(samples),
-        rms=float(np.exp(0.5 * np.log(np.mean(np.exp(level[active]))))),
+        rms=float(np.exp(0.5 * loudness)),
+        floor_db=float((np.percentile(level, _SOFTEST_PERCENT) - loudness) / NP_PER_DB),
     )
 
 

@@ -23,6 +23,7 @@ BIN_HZ = RATE / FFT_SIZE
 
 _LOWEST_ENVELOPE_HZ = 71.0  # CheapTrick takes a lower F0 for no pitch at all at this FFT size
 CONTEXT = 100 * HOP  # samples on both sides without which a frame's F0 may differ: half a second
+_NOISE_EVERY = 3  # frames
 MARGIN = 12 * HOP  # of sound that CheapTrick and D4C may look at around a frame
 _LOG_FLOOR = 1e-14  # of power: about 16 dB below the rounding noise of 24-bit audio, so logarithms stay finite
 
@@ -66,15 +67,17 @@ def envelope(samples: NDArray[np.float64], f0: NDArray[np.float64], first: int) 
 
 
 def noisiness(samples: NDArray[np.float64], f0: NDArray[np.float64], first: int) -> Frames:
-    """aperiodicity of the same frames. Measured on every second frame, the costliest part, and interpolated."""
+    """aperiodicity of the same frames. Measured on every few frames, the costliest part, and interpolated."""
     times = (first + np.arange(len(f0))) * HOP / RATE
     usable = np.where(f0 > 0, np.maximum(f0, _LOWEST_ENVELOPE_HZ), 0.0)
-    some: Frames = pyworld.d4c(samples, usable[::2].copy(), times[::2].copy(), RATE, fft_size=FFT_SIZE).astype(
-        np.float32
-    )
-    whole: Frames = np.repeat(some, 2, axis=0)[: len(f0)]
-    between = whole[1 : 2 * len(some) - 1 : 2]
-    between += some[1:]
-    between /= 2
+    at = np.arange(0, len(f0), _NOISE_EVERY)
+    some = pyworld.d4c(samples, usable[at], times[at], RATE, fft_size=FFT_SIZE).astype(np.float32)
+    left, step = np.divmod(np.arange(len(f0)), _NOISE_EVERY)
+    right = np.minimum(left + 1, len(some) - 1)
+    share = (step / np.float32(_NOISE_EVERY)).astype(np.float32)[:, None]
+    # A frame without pitch counts as all noise: its neighbour is to be asked instead.
+    left_lost, right_lost = f0[at[left]] == 0, f0[at[right]] == 0
+    share = np.where(right_lost[:, None], np.float32(0), np.where(left_lost[:, None], np.float32(1), share))
+    whole: Frames = some[left] * (1 - share) + some[right] * share
     whole[f0 == 0] = 1.0
     return whole
