@@ -1,6 +1,5 @@
 """What a browser without the internet makes of the pages: Debian's Chromium, driven from its command line."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import LiveServer
+from tests.needs import missing
 
 FLAGS = [
     "--headless",
@@ -28,9 +28,7 @@ def rendered(url: str, profile: Path) -> str:
     """The page's DOM once its scripts have run; no host but this one can be reached."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is missing: .ci/run installs it")
-        pytest.skip("Chromium is not installed")
+        missing("Chromium")
     command = [browser, *FLAGS, f"--user-data-dir={profile}", "--dump-dom", url]
     return subprocess.run(command, capture_output=True, timeout=90, check=True).stdout.decode("utf-8", "replace")
 

@@ -1,6 +1,7 @@
 """What every change of the sound has in common: blocks go in, blocks come out, and time can be followed through it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -52,6 +53,18 @@ class Chain:
 
 def through(stage: Stage, blocks: Iterable[Samples]) -> Iterator[Samples]:
     """The blocks as they come out of a stage, its rest at the end."""
-    for block in blocks:
-        yield stage.push(block)
+    with closing_after(blocks):
+        for block in blocks:
+            yield stage.push(block)
     yield stage.finish()
+
+
+@contextmanager
+def closing_after(source: Iterable[object]) -> Iterator[None]:
+    """Closes a generator once the block is left: what it holds (a child, a file) is free at once, not when its memory
+    happens to be collected."""
+    try:
+        yield
+    finally:
+        if isinstance(source, Generator):
+            source.close()

@@ -50,11 +50,10 @@ def studio_of(settings: Settings) -> Iterator["Studio"]:
     theirs.
     """
     from chatterbox_plus.house import build_studio
-    from chatterbox_plus.synthesis.starter import make_starter_files
 
     studio = build_studio(settings.model_copy(update={"api": settings.api.model_copy(update=_UNLIMITED)}))
     try:
-        make_starter_files(studio)
+        studio.furnish()
         yield studio
     finally:
         studio.close()

@@ -10,7 +10,7 @@ from chatterbox_plus.audio.clip import Samples
 from chatterbox_plus.audio.decode import Decoder
 from chatterbox_plus.audio.formats import SPEECH_RATE
 from chatterbox_plus.audio.resample import Resampler
-from chatterbox_plus.audio.stage import through
+from chatterbox_plus.audio.stage import closing_after, through
 from chatterbox_plus.engines.base import Reference
 from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.errors import GenerationError
@@ -71,7 +71,7 @@ class ConversionJob:
         self._options, self._source, self._target = options, source, target
         self._host, self._decoder, self._library = host, decoder, library
         self._timeout_s, self._clock, self._progress = timeout_s, clock, progress
-        self._total_s = decoder.probe(source.path, cancel=cancel).duration_s
+        self._total_s = decoder.probe(source.path, cancel=cancel, name=source.name).duration_s
         self.cancel = cancel
         self.model = host.info.name
         self.notes: tuple[str, ...] = tuple(conversion_notes(sent, host.info))
@@ -85,7 +85,9 @@ class ConversionJob:
 
     def blocks(self, reservation: Reservation | None) -> Iterator[Samples]:
         samples_in_all = 0
-        with self._decoder.stream(self._source.path, rate=self.sound.rate, channels=1, cancel=self.cancel) as stream:
+        with self._decoder.stream(
+            self._source.path, rate=self.sound.rate, channels=1, cancel=self.cancel, name=self._source.name
+        ) as stream:
             converted = self._host.convert(
                 stream,
                 self.sound.rate,
@@ -95,11 +97,12 @@ class ConversionJob:
                 cancel=self.cancel,
                 timeout_s=self._timeout_s,
             )
-            for block in through(Resampler(self._host.info.rate, self.sound.rate), converted):
-                samples_in_all += len(block)
-                yield block
-                if self._progress:
-                    self._progress(samples_in_all / self.sound.rate, self._total_s)
+            with closing_after(blocks := through(Resampler(self._host.info.rate, self.sound.rate), converted)):
+                for block in blocks:
+                    samples_in_all += len(block)
+                    yield block
+                    if self._progress:
+                        self._progress(samples_in_all / self.sound.rate, self._total_s)
         if not samples_in_all:
             raise GenerationError("the engine made no sound of the recording")
 

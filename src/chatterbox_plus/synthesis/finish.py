@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from threading import Event
 
 from chatterbox_plus.audio.clip import Samples
 from chatterbox_plus.audio.loudness import normalise
 from chatterbox_plus.audio.splice import Cut, EdgeFinder, Envelope, KeepIntervals, keep_intervals
-from chatterbox_plus.audio.stage import Chain, Stage, through
+from chatterbox_plus.audio.stage import Chain, Stage, closing_after, through
 from chatterbox_plus.audio.stretch import Stretch
+from chatterbox_plus.errors import Cancelled
 from chatterbox_plus.synthesis.options import SpeechOptions
 from chatterbox_plus.synthesis.tape import Tape
 
@@ -24,14 +26,14 @@ class Finish:
     """
 
     def __init__(
-        self, options: SpeechOptions, *, speed: float, rate: int, folder: Path, lra_asked: bool = False
+        self, options: SpeechOptions, *, speed: float, rate: int, folder: Path, cancel: Event, lra_asked: bool = False
     ) -> None:
-        """speed: 0.25-4.0. rate: Hz of the mono blocks. folder: for the tape.
+        """speed: 0.25-4.0. rate: Hz of the mono blocks. folder: for the tape. cancel: ends it with Cancelled.
 
         lra_asked: whether the client itself asked for a loudness range, and so is told when it is not met.
         """
         self._options, self._rate, self._folder = options, rate, folder
-        self._lra_asked = lra_asked
+        self._cancel, self._lra_asked = cancel, lra_asked
         self._stretch = Stretch(rate, speed)
         self._later: list[Callable[[], Stage]] = []
         self.notes: list[str] = []
@@ -48,7 +50,8 @@ class Finish:
             yield from stretched
             return
         with Tape(self._folder) as tape:
-            tape.record(stretched)
+            with closing_after(stretched):
+                tape.record(stretched)
             if self._options.trim:
                 self._trim(tape)
             if uncut:
@@ -64,7 +67,10 @@ class Finish:
         return Chain([self._stretch, *(make() for make in self._later)]).map_time(t_s)
 
     def _play(self, tape: Tape) -> Iterator[Samples]:
-        return through(Chain([make() for make in self._later]), tape.play())
+        for block in through(Chain([make() for make in self._later]), tape.play()):
+            if self._cancel.is_set():
+                raise Cancelled("the request was called off")
+            yield block
 
     def _trim(self, tape: Tape) -> None:
         finder = EdgeFinder(self._rate)

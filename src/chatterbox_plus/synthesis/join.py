@@ -29,7 +29,7 @@ from chatterbox_plus.audio.splice import (
     natural_pause_ms,
 )
 from chatterbox_plus.audio.stage import through
-from chatterbox_plus.errors import Cancelled, InvalidAudio
+from chatterbox_plus.errors import Cancelled, InvalidAudio, NotFound
 from chatterbox_plus.synthesis.options import MAX_SEED, JoinOptions, SilenceSegment
 from chatterbox_plus.synthesis.progress import Progress
 
@@ -90,6 +90,7 @@ class _Heard:
     first: Samples
     last: Samples
     trim: TrimInfo | None
+    size_bytes: int
 
     @property
     def length(self) -> int:
@@ -189,6 +190,10 @@ class Joined:
         options = self._options
         edges, energy, length = EdgeFinder(self.rate), 0.0, 0
         first: Samples | None = None
+        try:
+            size_bytes = source.path.stat().st_size
+        except FileNotFoundError:
+            raise NotFound(f"File not found: {source.name}") from None
         last = np.zeros(self.channels, np.float32)
         for block in self._decode(source):
             if options.trim:
@@ -213,6 +218,7 @@ class Joined:
             nothing if interval[0] else first * gain,
             nothing if interval[1] < length else last * gain,
             trim,
+            size_bytes,
         )
 
     def _arrange(self, files: Mapping[int, _Placed]) -> tuple[list[_Placed | int], tuple[Part, ...]]:
@@ -231,7 +237,7 @@ class Joined:
                 parts.append(JoinedPause(pause_ms, options.pause_duration_ms))
             file = files[index]
             items.append(file)
-            size = file.source.path.stat().st_size
+            size = file.heard.size_bytes
             duration_s, heard = file.heard.length / self.rate, file.heard
             parts.append(JoinedFile(index, file.source.name, size, duration_s, heard.gain_db, heard.trim))
         self._overlap(items)

@@ -10,6 +10,7 @@ import numpy as np
 from chatterbox_plus.audio.clip import Samples, samples_in, silence
 from chatterbox_plus.audio.formats import SPEECH_RATE
 from chatterbox_plus.audio.resample import resample
+from chatterbox_plus.audio.stage import closing_after
 from chatterbox_plus.engines.base import Piece, Reference
 from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.errors import GenerationError
@@ -58,15 +59,16 @@ class Speaking:
             [p.passage for p in planned], self._reference, cancel=self._cancel, timeout_s=self._timeout_s
         )
         heard = False
-        for done, (part, piece) in enumerate(zip(planned, pieces, strict=True), start=1):
-            samples = self._sound(part, piece)
-            heard = heard or bool(samples.any())
-            self._note_words(part, piece)
-            pause = silence(samples_in(part.pause_s, SPEECH_RATE))
-            self._samples += len(samples) + len(pause)
-            yield np.concatenate([samples, pause])
-            if self._progress:
-                self._progress(done, len(planned))
+        with closing_after(pieces):
+            for done, (part, piece) in enumerate(zip(planned, pieces, strict=True), start=1):
+                samples = self._sound(part, piece)
+                heard = heard or bool(samples.any())
+                self._note_words(part, piece)
+                pause = silence(samples_in(part.pause_s, SPEECH_RATE))
+                self._samples += len(samples) + len(pause)
+                yield np.concatenate([samples, pause])
+                if self._progress:
+                    self._progress(done, len(planned))
         self.silent = not heard
 
     def _sound(self, part: PlannedPassage, piece: Piece) -> Samples:

@@ -79,6 +79,7 @@ class SpeechJob:
             speed=self._speed,
             rate=self.sound.rate,
             folder=library.temp,
+            cancel=cancel,
             lra_asked="normalize_lra" in sent.model_fields_set,
         )
         self._uncut: Path | None = None

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 from chatterbox_plus.audio.decode import Decoder
 from chatterbox_plus.audio.formats import FORMATS
+from chatterbox_plus.audio.stage import closing_after
 from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.engines.registry import Engines, ModelInfo
-from chatterbox_plus.errors import BadRequest, Cancelled, StorageFull
+from chatterbox_plus.errors import BadRequest, Cancelled, PlusError
 from chatterbox_plus.library.library import Library
-from chatterbox_plus.library.writing import Reservation
+from chatterbox_plus.library.writing import Reservation, writing
 from chatterbox_plus.synthesis.convert import ConversionJob, Source, Target
 from chatterbox_plus.synthesis.defaults import with_defaults
 from chatterbox_plus.synthesis.export import Export, suffixes
@@ -75,11 +76,11 @@ class Studio:
             decoder = beside.submit(self.decoder.warm_up)
             self.engines.get().warm_up()
             decoder.result()
-        make_starter_files(self._unconfigured())
+        self.furnish()
 
-    def _unconfigured(self) -> "Studio":
-        """The same house without anybody's defaults and limits. Never to be closed: what it works with is ours."""
-        return Studio(
+    def furnish(self) -> None:
+        """Gives a fresh data folder its starter files, the same ones whatever defaults and limits anybody has set."""
+        plain = Studio(
             self.library,
             self.engines,
             self.decoder,
@@ -87,6 +88,7 @@ class Studio:
             timeout_s=self._limits.timeout_s,
             max_text_chars=sys.maxsize,
         )
+        make_starter_files(plain)  # it is never closed: what it works with is ours
 
     def close(self) -> None:
         self.engines.close()
@@ -167,7 +169,7 @@ class Studio:
             options,
             speaker,
             self._host(options.model, any_model),
-            self.voices.reference(path, cancel) if path else None,
+            self.voices.reference(path, speaker.name, cancel) if path else None,
             self.library,
             limits=self._limits,
             cancel=cancel,
@@ -246,9 +248,9 @@ class Studio:
 
     def _target(self, name: str, path: Path | None, cancel: Event) -> Target:
         if path:
-            return Target(name, self.voices.reference(path, cancel))
+            return Target(name, self.voices.reference(path, name, cancel))
         recording = self.voices.recording(name)
-        return Target(name, self.voices.reference(recording.path, cancel), recording)
+        return Target(name, self.voices.reference(recording.path, name, cancel), recording)
 
     # Joining
 
@@ -292,30 +294,41 @@ class Studio:
             formats = tuple(dict.fromkeys((*job.destination.formats, *filter(None, (also,)))))
             with self._reserve(job, formats) as reservation:
                 export = Export(self.library.outputs, reservation, formats, job.sound)
-                for block in job.blocks(reservation):
-                    _still_wanted(job)
-                    export.push(block)
+                with closing_after(blocks := job.blocks(reservation)):
+                    for block in blocks:
+                        _still_wanted(job)
+                        export.push(block)
                 export.finish()
                 return _commit(job, export, clock)
 
     def _live(self, prepare: Callable[[], Job[Result]], format: str | None, keep: bool) -> LiveAudio:
         clock = Clock()
-        self._gate.enter()
-        try:
+        with ExitStack() as holds:  # of the live audio, unless it cannot even begin
+            self._gate.enter()
+            holds.callback(self._gate.leave)
             job = prepare()
-        except BaseException:
-            self._gate.leave()
-            raise
-        name = format or job.destination.formats[0]
-        stored = name if FORMATS[name].container else "wav"  # bare samples in a file are nobody's to play
-        kept = self._reserve(job, (stored,)) if keep else nullcontext()
+            name = format or job.destination.formats[0]
+            stored = name if FORMATS[name].container else "wav"  # bare samples in a file are nobody's to play
+            reservation = holds.enter_context(self._reserve(job, (stored,))) if keep else None
+            return self._live_audio(job, name, stored, reservation, clock, holds.pop_all())
+
+    def _live_audio(
+        self,
+        job: Job[Result],
+        name: str,
+        stored: str,
+        reservation: Reservation | None,
+        clock: Clock,
+        holds: ExitStack,
+    ) -> LiveAudio:
+        """holds: what is given back when all is over."""
 
         def make(live: LiveAudio) -> Generator[bytes]:
             sound = job.sound
             encoder = sound.encoder(name)
-            with kept as reservation:
+            with writing(), closing_after(blocks := job.blocks(reservation)):
                 export = Export(self.library.outputs, reservation, (stored,), sound) if reservation else None
-                for block in job.blocks(reservation):
+                for block in blocks:
                     _still_wanted(job)
                     if export:
                         export.push(block)
@@ -340,7 +353,7 @@ class Studio:
             notes=job.notes,
             seed=job.seed,
             cancel=job.cancel,
-            release=self._gate.leave,
+            release=holds.close,
         )
 
     def _reserve(self, job: Job[Result], formats: Sequence[str]) -> Reservation:
@@ -360,8 +373,8 @@ def _commit(job: Job[AnyResult], export: Export, clock: Clock) -> AnyResult:
 def _note_use(job: Job[Result]) -> None:
     try:
         job.note_use()
-    except StorageFull:  # the audio itself is whole
-        _log.warning("no room left to count the use of a voice")
+    except PlusError as error:  # the audio itself is whole
+        _log.warning("the use of a voice could not be counted: %s", error.message)
 
 
 def _still_wanted(job: Job[Result]) -> None:

@@ -101,22 +101,25 @@ class Voices:
         _refuse_url(name)
         return self._library.inputs.resolve(name)
 
-    def reference(self, recording: Path, cancel: Event) -> Reference:
-        """The recording as an engine takes it: mono, 24 kHz, its first two minutes.
+    def reference(self, recording: Path, name: str, cancel: Event) -> Reference:
+        """The recording as an engine takes it: mono, 24 kHz, its first two minutes. name: as the client knows it.
 
-        Raises InvalidAudio when it cannot be decoded or is under 0.3 s.
+        Raises InvalidAudio when it cannot be decoded or is under 0.3 s, NotFound when it has gone this moment.
         """
-        stat = recording.stat()
+        try:
+            stat = recording.stat()
+        except FileNotFoundError:
+            raise NotFound(f"voice not found: {name}") from None
         key = (str(recording), stat.st_mtime_ns, stat.st_size)
         with self._lock:
             if key in self._decoded:
                 self._decoded.move_to_end(key)
                 return self._decoded[key]
-        clip = self._decoder.read(recording, rate=REFERENCE_RATE, channels=1, max_s=REFERENCE_MAX_S, cancel=cancel)
+        clip = self._decoder.read(
+            recording, rate=REFERENCE_RATE, channels=1, max_s=REFERENCE_MAX_S, cancel=cancel, name=name
+        )
         if clip.duration_s < REFERENCE_MIN_S:
-            raise InvalidAudio(
-                f"the voice {recording.name} is shorter than {REFERENCE_MIN_S} s: nothing can be learnt from it"
-            )
+            raise InvalidAudio(f"the voice {name} is shorter than {REFERENCE_MIN_S} s: nothing can be learnt from it")
         digest = hashlib.blake2b(clip.samples.tobytes(), digest_size=16, person=b"reference").hexdigest()
         reference = Reference(digest, clip)
         with self._lock:
