@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import requests
 
 from tests.live import LiveServer, live_server
+from tests.needs import missing
 
 TTS, VC, CONCAT, OPENAI = "/api/v1/tts", "/api/v1/vc", "/api/v1/concat", "/v1/audio/speech"
 CONFIG = """
@@ -302,10 +304,10 @@ def test_a_full_disk_is_told_and_nothing_half_made_stays(tmp_path: Path) -> None
     """On a disk of 3 MB; only root can make one."""
     small = tmp_path / "small"
     small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", small], capture_output=True).returncode:
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            missing("the right to mount a small disk")
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", small], capture_output=True).returncode:
+        missing("the right to mount a small disk")
     try:
         with live_server(tmp_path / "home", flags=("--data-dir", str(small / "data"))) as server:
             before = {path for path in small.rglob("*") if path.is_file()}
