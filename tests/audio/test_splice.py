@@ -11,11 +11,10 @@ from chatterbox_plus.audio.splice import (
     EdgeFinder,
     Envelope,
     KeepIntervals,
-    LiveEdgeTrim,
+    TrimInfo,
     equal_power_crossfade,
     keep_intervals,
     natural_pause_ms,
-    trim_edges,
 )
 from chatterbox_plus.audio.stage import Stage
 
@@ -35,6 +34,15 @@ def noise(n: int, seed: int, amplitude: float = 0.1) -> Samples:
 def heard(stage: Stage, samples: Samples, block: int) -> Samples:
     parts = [stage.push(samples[..., i : i + block]) for i in range(0, samples.shape[-1], block)]
     return np.concatenate([*parts, stage.finish()], axis=-1)
+
+
+def trimmed_edges(samples: Samples, threshold_ms: int, block: int = 10**6) -> tuple[Samples, TrimInfo]:
+    """As the product trims: once through to find the edges, once more to cut."""
+    finder = EdgeFinder(RATE)
+    for i in range(0, samples.shape[-1], block):
+        finder.push(samples[..., i : i + block])
+    interval, info = finder.plan(threshold_ms)
+    return heard(Cut(interval, RATE, 1 if samples.ndim == 1 else len(samples)), samples, block), info
 
 
 @pytest.mark.parametrize("shape", [(), (2,)])
@@ -71,21 +79,17 @@ def test_a_natural_pause_stays_within_its_bounds(base: int, variation: int, low:
 def test_silence_at_both_ends_is_cut_to_50_ms(block: int) -> None:
     tone = sine(1.0)
     samples = np.r_[silence(12_000), tone, noise(19_200, 3, 0.0005)]  # -66 dBFS: silence beside -6 dBFS
-    finder = EdgeFinder(RATE)
-    for i in range(0, len(samples), block):
-        finder.push(samples[i : i + block])
-    interval, info = finder.plan(200)
-    trimmed = heard(Cut(interval, RATE), samples, block)
+    trimmed, info = trimmed_edges(samples, 200, block)
     assert len(trimmed) == pytest.approx(24_000 + 2 * 1200, abs=2)
     assert info.trimmed
     assert (info.original_duration_ms, info.trimmed_duration_ms) == (2300, 1100)
     assert (info.leading_silence_removed_ms, info.trailing_silence_removed_ms) == (450, 750)
-    np.testing.assert_array_equal(trimmed, trim_edges(samples, RATE, 200)[0])
+    np.testing.assert_array_equal(trimmed, trimmed_edges(samples, 200)[0])
 
 
 def test_silence_up_to_the_threshold_stays() -> None:
     samples = np.r_[silence(4790), sine(1.0), silence(4790)]
-    kept, info = trim_edges(samples, RATE, 200)
+    kept, info = trimmed_edges(samples, 200)
     assert not info.trimmed
     assert len(kept) == len(samples)
 
@@ -93,49 +97,33 @@ def test_silence_up_to_the_threshold_stays() -> None:
 def test_the_silence_level_follows_the_highest_sample() -> None:
     """The same shape 40 dB quieter is trimmed the same, and a sound 35 dB below the peak is not silence."""
     samples = np.r_[silence(12_000), sine(0.5, 0.5 * 10 ** (-35 / 20)), sine(0.5), silence(12_000)]
-    loud, _ = trim_edges(samples, RATE, 200)
-    quiet, _ = trim_edges((samples * 0.01).astype(np.float32), RATE, 200)
+    loud, _ = trimmed_edges(samples, 200)
+    quiet, _ = trimmed_edges((samples * 0.01).astype(np.float32), 200)
     assert len(loud) == pytest.approx(24_000 + 2400, abs=10)
     assert len(quiet) == pytest.approx(len(loud), abs=10)
 
 
 @pytest.mark.parametrize("samples", [silence(48_000), silence(0), silence(48_000, 2)])
 def test_silence_alone_is_not_touched(samples: Samples) -> None:
-    kept, info = trim_edges(samples, RATE, 50)
+    kept, info = trimmed_edges(samples, 50)
     assert kept.shape == samples.shape
     assert not info.trimmed
 
 
 def test_at_least_100_ms_remain() -> None:
     samples = np.r_[silence(24_000), sine(0.01), silence(480)]
-    kept, _ = trim_edges(samples, RATE, 50)
+    kept, _ = trimmed_edges(samples, 50)
     assert len(kept) == 2400
 
 
 def test_a_stereo_sound_is_silent_where_both_channels_are() -> None:
     left, right = np.r_[silence(24_000), sine(1.0)], np.r_[sine(1.0), silence(24_000)]
-    assert trim_edges(np.stack([left, right]), RATE, 50)[0].shape == (2, 48_000)
+    assert trimmed_edges(np.stack([left, right]), 50)[0].shape == (2, 48_000)
 
 
 def test_a_cut_moves_times_to_where_they_are_heard() -> None:
     cut = Cut((24_000, 48_000), RATE)
     assert [cut.map_time(t) for t in (0.5, 1.5, 3.0)] == [0.0, 0.5, 1.0]
-
-
-@pytest.mark.parametrize("block", BLOCKS[1:])
-def test_live_trimming_cuts_both_ends_and_keeps_pauses(block: int) -> None:
-    samples = np.r_[silence(12_000), sine(0.5), silence(24_000), sine(0.5), silence(12_000)]
-    stage = LiveEdgeTrim(RATE, 200)
-    trimmed = heard(stage, samples, block)
-    assert len(trimmed) == pytest.approx(24_000 + 24_000 + 2400, abs=5)
-    assert stage.map_time(0.5) == pytest.approx(0.05, abs=0.001)
-    np.testing.assert_array_equal(trimmed, heard(LiveEdgeTrim(RATE, 200), samples, 10**6))
-
-
-def test_live_trimming_leaves_short_silences_and_silence_alone() -> None:
-    short = np.r_[silence(2400), sine(0.5), silence(2400)]
-    np.testing.assert_array_equal(heard(LiveEdgeTrim(RATE, 200), short, 480), short)
-    assert heard(LiveEdgeTrim(RATE, 200, 2), silence(48_000, 2), 480).shape == (2, 48_000)
 
 
 def gappy() -> Samples:

@@ -1,5 +1,6 @@
 """What a text is read as. The cases are lines of the files beside this one: `written => spoken`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 from chatterbox_plus.text.lexicons import LEXICONS
 from chatterbox_plus.text.normalize import TextRules, finish, normalize
 from chatterbox_plus.text.spans import Spoken
+from tests.text.rules import ALL
 
 HERE = Path(__file__).parent
-CASED = TextRules(to_lowercase=False)
+CASED = replace(ALL, to_lowercase=False)
 
 
 def cases() -> list[tuple[str, str, str]]:
@@ -46,8 +48,8 @@ def test_every_language_with_a_lexicon_has_cases():
     ],
 )
 def test_each_rule_can_be_turned_off(rule: str, written: str, kept: str, changed: str):
-    assert said(written, rules=TextRules(**{rule: False})) == kept
-    assert said(written, rules=TextRules()) == changed
+    assert said(written, rules=replace(ALL, **{rule: False})) == kept
+    assert said(written, rules=ALL) == changed
 
 
 @pytest.mark.parametrize(
@@ -60,11 +62,11 @@ def test_each_rule_can_be_turned_off(rule: str, written: str, kept: str, changed
     ],
 )
 def test_lower_case_does_not_turn_letters_into_words(written: str, spoken: str):
-    assert said(written, rules=TextRules()) == spoken
+    assert said(written, rules=ALL) == spoken
 
 
 def test_sound_words_go_first():
-    rules = TextRules(sound_words=(("SQL", "sequel"), ("km", "klicks")))
+    rules = replace(ALL, sound_words=(("SQL", "sequel"), ("km", "klicks")))
     assert said("SQL and 5 km", rules=rules) == "sequel and five klicks"
 
 

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatterbox_plus.text.normalize import TextRules
 from chatterbox_plus.text.passages import (
     BATCH_CHARS,
     CLAUSE_PAUSE_S,
@@ -16,23 +15,16 @@ from chatterbox_plus.text.passages import (
     passages,
 )
 from chatterbox_plus.text.spans import Spoken
-
-PLAIN = TextRules(
-    to_lowercase=False,
-    normalize_spacing=False,
-    fix_dot_letters=False,
-    remove_reference_numbers=False,
-    normalize_numbers=False,
-)
+from tests.text.rules import ALL, NONE
 
 
 def said(text: str, grouping: Grouping = "each", language: str = "en", max_chars: int = 300) -> list[str]:
-    found = passages(Spoken.of(text), language, grouping=grouping, rules=PLAIN, max_chars=max_chars)
+    found = passages(Spoken.of(text), language, grouping=grouping, rules=NONE, max_chars=max_chars)
     return [passage.spoken.text for passage in found]
 
 
 def pauses(text: str, max_chars: int = 300) -> list[float]:
-    return [p.pause_s for p in passages(Spoken.of(text), "en", grouping="each", rules=PLAIN, max_chars=max_chars)]
+    return [p.pause_s for p in passages(Spoken.of(text), "en", grouping="each", rules=NONE, max_chars=max_chars)]
 
 
 def squeezed(text: str) -> str:
@@ -114,7 +106,7 @@ def test_only_white_space_has_no_passages():
 
 def test_words_know_their_place_in_the_text_as_sent():
     text = "  Hello   World.\n\nThe U.S.A. wins."
-    first, second = passages(Spoken.of(text), "en", grouping="smart")
+    first, second = passages(Spoken.of(text), "en", grouping="smart", rules=ALL)
     assert first.spoken.text == "hello world."
     start, end = first.spoken.span(6, 11)
     assert text[start:end] == "World"
@@ -166,12 +158,12 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_no_text_makes_a_rule_blow_up(name: str, language: str):
     """Every rule is linear: 10 000 hostile characters come through, where backtracking would take for ever."""
-    assert passages(Spoken.of(BOMBS[name]), language)
+    assert passages(Spoken.of(BOMBS[name]), language, rules=ALL)
     assert squeezed("".join(said(BOMBS[name], language=language))) == squeezed(BOMBS[name])
 
 
 def test_a_sentence_after_another_begins_with_a_capital_so_that_engines_hear_the_end_before_it():
-    (passage,) = passages(Spoken.of('Hello there. How are you? "fine," she said.'), "en", grouping="smart")
+    (passage,) = passages(Spoken.of('Hello there. How are you? "fine," she said.'), "en", grouping="smart", rules=ALL)
     assert passage.spoken.text == 'hello there. How are you? "Fine," she said.'
     start = passage.spoken.text.index("How")
     assert passage.spoken.span(start, start + 3) == (13, 16)

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 Samples = NDArray[np.float32]
 """Amplitudes in [-1, 1], shape (n,) for mono or (channels, n): time is always the last axis."""
 
+LAYOUTS = {1: "mono", 2: "stereo"}
+"""The numbers of channels there are here, by FFmpeg's names."""
+
 
 @dataclass(frozen=True, eq=False)
 class Clip:

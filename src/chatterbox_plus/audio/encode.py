@@ -13,13 +13,14 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from chatterbox_plus.audio.clip import Samples
+from chatterbox_plus.audio.clip import LAYOUTS, Samples
 from chatterbox_plus.audio.formats import FORMATS, OutputFormat
-from chatterbox_plus.audio.resample import LAYOUTS, Resampler
+from chatterbox_plus.audio.resample import Resampler
 from chatterbox_plus.errors import InvalidOption
 
 _UNKNOWN_SIZE = 0xFFFFFFFF  # what OpenAI's API and ffmpeg write where the length of a stream is not known yet
-_WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")  # RIFF WAVE, a 16-byte fmt chunk, the head of the data chunk
+WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+"""RIFF WAVE, a 16-byte fmt chunk, the head of the data chunk: all that stands before the samples of our wav."""
 
 # LAME's quality 5 of 0..9: 160x real time on one core for mono at 24 kHz, where its default 3 makes 115x, 2 makes 47x
 # and 7, which leaves the psychoacoustics out, 235x. Speech gets the highest bit rates, where 3 and 5 hardly differ.
@@ -176,7 +177,7 @@ class _WavWriter:
         self._begin()
         data = _to_s16(samples).tobytes()
         self._data_bytes += len(data)
-        if isinstance(self._out, _Sink) and self._data_bytes + _WAV_HEADER.size > _UNKNOWN_SIZE:
+        if isinstance(self._out, _Sink) and self._data_bytes + WAV_HEADER.size > _UNKNOWN_SIZE:
             raise InvalidOption("a wav file holds at most 4 GiB; choose flac or mp3 for audio this long")
         self._out.write(data)
 
@@ -184,7 +185,7 @@ class _WavWriter:
         self._begin()
         if isinstance(self._out, _Sink):
             self._out.seek(0)
-            self._out.write(self._header(self._data_bytes + _WAV_HEADER.size - 8, self._data_bytes))
+            self._out.write(self._header(self._data_bytes + WAV_HEADER.size - 8, self._data_bytes))
             self._out.seek(0, 2)
 
     def _begin(self) -> None:
@@ -196,7 +197,7 @@ class _WavWriter:
         frame_bytes = 2 * self._channels
         rates = self._rate, self._rate * frame_bytes, frame_bytes, 16
         fmt = b"fmt ", 16, 1, self._channels, *rates
-        return _WAV_HEADER.pack(b"RIFF", riff_bytes, b"WAVE", *fmt, b"data", data_bytes)
+        return WAV_HEADER.pack(b"RIFF", riff_bytes, b"WAVE", *fmt, b"data", data_bytes)
 
 
 class _MuxWriter:

@@ -8,9 +8,8 @@ import av.filter
 import numpy as np
 
 from chatterbox_plus.audio.blocks import Regroup
-from chatterbox_plus.audio.clip import Samples
+from chatterbox_plus.audio.clip import LAYOUTS, Samples
 
-LAYOUTS = {1: "mono", 2: "stereo"}
 BLOCK = 4096  # samples a filter gets at a time, always: some filters' results depend on it
 
 

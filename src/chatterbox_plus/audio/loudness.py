@@ -127,8 +127,8 @@ def normalise(
     *,
     method: Literal["ebu", "peak"],
     level: float,
-    true_peak: float = -2.0,
-    lra: float = 7.0,
+    true_peak: float,
+    lra: float,
 ) -> GainPlan:
     """Find the gain that brings a sound to a level.
 

@@ -5,14 +5,13 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from chatterbox_plus.audio.clip import Samples
+from chatterbox_plus.audio.clip import LAYOUTS, Samples
 
 # libswresample's polyphase filter (Kaiser window). 64 taps instead of its 32: at 24 -> 16 kHz, 7 kHz is kept to 0.1 dB
 # and everything from 8.5 kHz is 90 dB down (with 32 taps -0.4 dB and -26 dB), for no time that can be measured.
 _TAPS = 64
 _OPTIONS = {"filter_size": str(_TAPS), "cutoff": "0.97"}
 _LARGEST_FRAME = 1 << 20  # samples; FFmpeg counts the bytes of a frame in 32 bits
-LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 class Resampler:

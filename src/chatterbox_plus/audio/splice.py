@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from chatterbox_plus.audio.clip import Samples, samples_in, silence
 
 SILENCE_DB = -40.0  # below this, relative to the highest sample, is silence (contract, 7.3)
-LIVE_SILENCE_DBFS = -50.0  # the same while the highest sample is not known yet
 KEPT_SILENCE_S = 0.05  # what stays of a silence that is cut
 SHORTEST_S = 0.1  # what stays of any sound, at least
 MIN_PAUSE_MS, MAX_PAUSE_MS = 50, 3000
@@ -147,55 +146,6 @@ class Cut:
 
     def map_time(self, t_s: float) -> float:
         return min(max(t_s - self._start / self._rate, 0.0), (self._end - self._start) / self._rate)
-
-
-def trim_edges(samples: Samples, rate: int, threshold_ms: int) -> tuple[Samples, TrimInfo]:
-    """(…, n) without the silence at its ends; the rules are EdgeFinder.plan's."""
-    finder = EdgeFinder(rate)
-    finder.push(samples)
-    (start, end), info = finder.plan(threshold_ms)
-    return samples[..., start:end], info
-
-
-class LiveEdgeTrim:
-    """A Stage that cuts silence at both ends while the sound is being made.
-
-    The highest sample is not known yet, so silence is what stays below -50 dBFS. Silence is held back until sound
-    follows it; silence alone comes out whole. Cut silences keep 50 ms (so a very short sound may keep less than the
-    100 ms that EdgeFinder leaves).
-    """
-
-    def __init__(self, rate: int, threshold_ms: int, channels: int = 1) -> None:
-        self._rate = rate
-        self._threshold, self._kept = samples_in(threshold_ms / 1000, rate), samples_in(KEPT_SILENCE_S, rate)
-        self._level = 10 ** (LIVE_SILENCE_DBFS / 20)
-        self._nothing = silence(0, channels)
-        self._held: list[Samples] = []
-        self._started = False
-        self._removed = 0  # samples at the start
-
-    def push(self, block: Samples) -> Samples:
-        loud = np.flatnonzero(_magnitude(block) >= self._level)
-        if not loud.size:
-            self._held.append(block.copy())
-            return self._nothing
-        after = int(loud[-1]) + 1
-        out = np.concatenate([*self._held, block[..., :after]], axis=-1)
-        self._held = [block[..., after:].copy()]
-        if self._started:
-            return out
-        self._started = True
-        lead = out.shape[-1] - after + int(loud[0])
-        self._removed = lead - self._kept if lead > self._threshold else 0
-        return out[..., self._removed :]
-
-    def finish(self) -> Samples:
-        rest = np.concatenate([self._nothing, *self._held], axis=-1)
-        return rest[..., : self._kept] if self._started and rest.shape[-1] > self._threshold else rest
-
-    def map_time(self, t_s: float) -> float:
-        """Within the sound; a moment in the cut end is not known to be there."""
-        return max(t_s - self._removed / self._rate, 0.0)
 
 
 class Envelope:

@@ -2,7 +2,6 @@
 
 import errno
 import secrets
-import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,13 +13,11 @@ from typing import Protocol
 import numpy as np
 
 from chatterbox_plus.audio.clip import Samples
-from chatterbox_plus.audio.encode import Encoder
+from chatterbox_plus.audio.encode import WAV_HEADER, Encoder
 from chatterbox_plus.commands.output import Target
 from chatterbox_plus.commands.player import Player, PlayerSink
 from chatterbox_plus.errors import BadRequest, GenerationError, PlusError, StorageFull
 from chatterbox_plus.synthesis.results import LiveAudio
-
-_WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 
 
 class Sink(Protocol):
@@ -135,14 +132,14 @@ def _samples(live: LiveAudio) -> tuple[int, int, Iterator[Samples]]:
     """The samples in a live wav: (rate in Hz, channels, blocks). 16 bits say all there is to know of our own audio."""
     stream = iter(live)
     head = b""
-    while len(head) < _WAV_HEADER.size:
+    while len(head) < WAV_HEADER.size:
         head += next(stream, None) or _ended_early()
-    riff, _, wave, _, _, _, channels, rate, _, _, bits, data, _ = _WAV_HEADER.unpack_from(head)
+    riff, _, wave, _, _, _, channels, rate, _, _, bits, data, _ = WAV_HEADER.unpack_from(head)
     if (riff, wave, bits, data) != (b"RIFF", b"WAVE", 16, b"data"):
         raise GenerationError("the studio's live audio is not the wav it should be")
 
     def blocks() -> Iterator[Samples]:
-        rest = head[_WAV_HEADER.size :]
+        rest = head[WAV_HEADER.size :]
         whole = 2 * channels
         for data in stream:
             rest += data

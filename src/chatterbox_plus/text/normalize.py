@@ -19,14 +19,14 @@ from chatterbox_plus.text.spans import Spoken
 
 @dataclass(frozen=True, kw_only=True)
 class TextRules:
-    """What may be done to the text; the names are those of SpeechOptions, where the documented defaults live."""
+    """What may be done to the text; the names are those of SpeechOptions, where the defaults live."""
 
-    to_lowercase: bool = True
-    normalize_spacing: bool = True
-    fix_dot_letters: bool = True
-    remove_reference_numbers: bool = True
-    normalize_numbers: bool = True
-    sound_words: SoundWords = ()
+    to_lowercase: bool
+    normalize_spacing: bool
+    fix_dot_letters: bool
+    remove_reference_numbers: bool
+    normalize_numbers: bool
+    sound_words: SoundWords
 
 
 # [1] [2, 3] [4-6] after anything but a blank, or after a blank that follows a sentence mark; (2) only after a mark or a

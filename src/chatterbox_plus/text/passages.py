@@ -52,18 +52,17 @@ def passages(
     spoken: Spoken,
     language: str,
     *,
+    rules: TextRules,
     max_chars: int = 300,
     grouping: Grouping = "smart",
-    rules: TextRules | None = None,
 ) -> list[TextPassage]:
     """Normalise a text and cut it into passages of at most max_chars (batch: 400) characters.
 
     Nothing is lost: joined, the passages are the normalised text but for white space. Passages never cross a paragraph.
-    Only a text of which the rules leave nothing but white space has no passages. rules: None = all on.
+    Only a text of which the rules leave nothing but white space has no passages.
     """
     if max_chars < 1:
         raise ValueError("max_chars must be at least 1")
-    rules = rules or TextRules()
     pieces: list[_Piece] = []
     for sentence in sentences(normalize(spoken, rules, language), language):
         pieces += _pieces(sentence, finish(sentence, rules, language), max_chars)
