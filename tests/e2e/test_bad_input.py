@@ -35,9 +35,9 @@ def test_bad_requests_get_their_error_and_leave_no_trace(tmp_path: Path) -> None
             for secret in (*SECRETS, str(tmp_path)):
                 assert secret not in answer.text, bad.why
         for bad in BAD:  # and live, where the answer is begun before the audio is whole
-            if bad.status >= 422 or bad.path.endswith(("tts", "vc", "concat")):
-                query = "&response_mode=live" if "?" in bad.path else "?response_mode=live"
-                answer = requests.request(bad.method, server.url + bad.path + query, timeout=30, **bad.kwargs)
+            if bad.path in ("/api/v1/tts", "/api/v1/vc", "/api/v1/concat") and "unknown mode" not in bad.why:
+                url = f"{server.url}{bad.path}?response_mode=live"
+                answer = requests.request(bad.method, url, timeout=30, **bad.kwargs)
                 assert 400 <= answer.status_code < 500, (bad.why, answer.status_code)
         busy = requests.get(server.url + "/api/v1/health", timeout=30).json()["engine"]["busy"]
         assert busy == 0
