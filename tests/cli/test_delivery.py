@@ -12,7 +12,7 @@ from chatterbox_plus.audio.encode import Encoder
 from chatterbox_plus.audio.formats import FORMATS
 from chatterbox_plus.commands.output import Target
 from chatterbox_plus.commands.sinks import deliver, openers
-from chatterbox_plus.errors import GenerationError, PlusError
+from chatterbox_plus.errors import FileExists, GenerationError, PlusError
 from chatterbox_plus.synthesis.results import LiveAudio
 from tests.cli.helpers import heard
 
@@ -37,8 +37,8 @@ def live(samples: Samples, pieces: int, *, fails: PlusError | None = None) -> Li
     return LiveAudio(make, format=FORMATS["wav"], filename="", model="", notes=(), cancel=Event(), release=lambda: None)
 
 
-def targets(folder: Path, *names: str) -> list[Target]:
-    return [Target(folder / name, Path(name).suffix[1:]) for name in names]
+def targets(folder: Path, *names: str, replace: bool = False) -> list[Target]:
+    return [Target(folder / name, Path(name).suffix[1:], replace) for name in names]
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -89,9 +89,39 @@ def test_a_file_that_cannot_be_opened_leaves_the_others_unmade(tmp_path: Path) -
 
 def test_a_file_that_exists_is_replaced_only_when_the_new_one_is_whole(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"old")
-    made = targets(tmp_path, "a.wav")
+    made = targets(tmp_path, "a.wav", replace=True)
     with pytest.raises(GenerationError):
         deliver(live(sine(), 4096, fails=GenerationError("no more")), openers(made, None, None, Event()))
     assert (tmp_path / "a.wav").read_bytes() == b"old"
     deliver(live(sine(), 4096), openers(made, None, None, Event()))
     assert (tmp_path / "a.wav").stat().st_size == 60_044
+
+
+def test_a_name_taken_meanwhile_is_not_overwritten_and_nothing_else_stays(tmp_path: Path) -> None:
+    made = targets(tmp_path, "a.wav", "b.wav")
+
+    def somebody_else(_: float) -> None:
+        (tmp_path / "b.wav").write_bytes(b"theirs")
+
+    with pytest.raises(FileExists, match="--force"):
+        deliver(live(sine(), 4096), openers(made, None, None, Event()), somebody_else)
+    assert [path.name for path in tmp_path.iterdir()] == ["b.wav"]
+    assert (tmp_path / "b.wav").read_bytes() == b"theirs"
+
+
+def test_no_file_gets_its_name_before_all_are_whole(tmp_path: Path) -> None:
+    class Failing:
+        def push(self, samples: Samples) -> None: ...
+
+        def finish(self) -> None:
+            assert not (tmp_path / "a.wav").exists()
+            raise GenerationError("no more")
+
+        def place(self) -> None: ...
+
+        def abandon(self) -> None: ...
+
+    made = openers(targets(tmp_path, "a.wav"), None, None, Event())
+    with pytest.raises(GenerationError):
+        deliver(live(sine(), 4096), [*made, lambda rate, channels: Failing()])
+    assert list(tmp_path.iterdir()) == []

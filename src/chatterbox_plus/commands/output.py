@@ -16,10 +16,14 @@ _SUFFIXES = {format.suffix: name for name, format in FORMATS.items()} | {".ogg":
 
 @dataclass(frozen=True)
 class Target:
-    """A file to be made."""
+    """A file to be made. replace: whether it may take the place of one that is there."""
 
     path: Path
     format: str
+    replace: bool
+
+    def taken(self) -> FileExists:
+        return FileExists(f"{self.path.name} exists already; --force overwrites it")
 
     def report(self) -> dict[str, Any]:
         return {"format": self.format, "path": shown_path(self.path.absolute()), "size_bytes": self.path.stat().st_size}
@@ -46,16 +50,16 @@ def checked_targets(args: argparse.Namespace, parser: argparse.ArgumentParser) -
         parser.error("-o - and --json both want stdout")
     if to_stdout and sys.stdout.isatty():
         parser.error("refusing to write audio to a terminal: send stdout into a file or a pipe")
-    targets = [_target(Path(name).expanduser(), parser) for name in names if name != STDOUT]
+    targets = [_target(Path(name).expanduser(), args.force, parser) for name in names if name != STDOUT]
     for target in targets:
         if not target.path.parent.is_dir():
             raise NotFound(f"there is no folder {target.path.parent.name or target.path.parent}")
-        if target.path.is_dir() or (target.path.exists() and not args.force):
-            raise FileExists(f"{target.path.name} exists already; --force overwrites it")
+        if target.path.is_dir() or (target.path.exists() and not target.replace):
+            raise target.taken()
     return targets, to_stdout
 
 
-def _target(path: Path, parser: argparse.ArgumentParser) -> Target:
+def _target(path: Path, replace: bool, parser: argparse.ArgumentParser) -> Target:
     if path.suffix.lower() not in _SUFFIXES:
         parser.error(f"{path.name}: name one of the formats as suffix: {', '.join(_SUFFIXES)}")
-    return Target(path, _SUFFIXES[path.suffix.lower()])
+    return Target(path, _SUFFIXES[path.suffix.lower()], replace)

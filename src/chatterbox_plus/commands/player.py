@@ -85,6 +85,8 @@ class PlayerSink:
         if status:
             raise self._failed()
 
+    def place(self) -> None: ...
+
     def abandon(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()

@@ -17,15 +17,20 @@ from chatterbox_plus.audio.encode import WAV_HEADER, Encoder
 from chatterbox_plus.commands.output import Target
 from chatterbox_plus.commands.player import Player, PlayerSink
 from chatterbox_plus.errors import BadRequest, GenerationError, PlusError, StorageFull
+from chatterbox_plus.library.writing import publish
 from chatterbox_plus.synthesis.results import LiveAudio
 
 
 class Sink(Protocol):
-    """Somewhere for samples, (n,) or (channels, n), to go. Either `finish` or `abandon` ends it."""
+    """Somewhere for samples, (n,) or (channels, n), to go. Either `finish` and then `place`, or `abandon`, ends it."""
 
     def push(self, samples: Samples) -> None: ...
 
-    def finish(self) -> None: ...
+    def finish(self) -> None:
+        """All that still has to be written; nothing has its name yet."""
+
+    def place(self) -> None:
+        """Gives what was written its name."""
 
     def abandon(self) -> None: ...
 
@@ -48,7 +53,7 @@ class FileSink:
     """A file that appears under its name when it is whole, and not at all otherwise."""
 
     def __init__(self, target: Target, rate: int, channels: int) -> None:
-        self._target = target
+        self._target, self._placed = target, False
         self._part = target.path.with_name(f".{target.path.name}.{secrets.token_hex(4)}.part")
         try:
             self._file = self._part.open("xb")
@@ -66,14 +71,28 @@ class FileSink:
         try:
             self._encoder.finish()
             self._file.close()
-            self._part.replace(self._target.path)
         except OSError as error:
             raise _unwritable(self._target.path, error) from None
 
+    def place(self) -> None:
+        try:
+            if self._target.replace:
+                self._part.replace(self._target.path)
+            else:
+                publish(self._part, self._target.path)
+        except FileExistsError:
+            raise self._target.taken() from None
+        except OSError as error:
+            raise _unwritable(self._target.path, error) from None
+        self._placed = True
+
     def abandon(self) -> None:
+        """Also of a file in its place already, unless it has replaced one that nothing could bring back."""
         with suppress(OSError):  # a full disk may refuse even the last flush; the file goes all the same
             self._file.close()
         self._part.unlink(missing_ok=True)
+        if self._placed and not self._target.replace:
+            self._target.path.unlink(missing_ok=True)
 
 
 class StdoutSink:
@@ -87,6 +106,8 @@ class StdoutSink:
 
     def finish(self) -> None:
         self._write(self._encoder.finish())
+
+    def place(self) -> None: ...
 
     def abandon(self) -> None: ...
 
@@ -105,7 +126,7 @@ def deliver(live: LiveAudio, targets: list[Opener], heard: Callable[[float], Non
     """Play the live wav into every target; all of them are finished, or all abandoned. Returns its seconds.
 
     heard: told the seconds so far. Raises what the audio raises, StorageFull and BadRequest for a file that cannot be
-    written, BrokenPipeError for a stdout that nobody reads.
+    written, FileExists for one whose name was taken meanwhile, BrokenPipeError for a stdout that nobody reads.
     """
     sinks: list[Sink] = []
     samples = 0
@@ -121,6 +142,8 @@ def deliver(live: LiveAudio, targets: list[Opener], heard: Callable[[float], Non
                 heard(samples / rate)
             for sink in sinks:
                 sink.finish()
+            for sink in sinks:
+                sink.place()
         except BaseException:
             for sink in sinks:
                 sink.abandon()
