@@ -293,6 +293,23 @@ def test_an_accident_is_a_generation_error_without_internals(
     assert "Traceback" in caplog.text
 
 
+def test_a_slow_log_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an engine's failure looked like is written down while the host can be asked."""
+    answered = []
+
+    def log(message: str, *arguments: object) -> None:
+        asking = threading.Thread(target=host.health, daemon=True)
+        asking.start()
+        asking.join(PATIENCE_S / 2)
+        answered.append(not asking.is_alive())
+
+    with hosting(workers=1) as host:
+        monkeypatch.setattr(logging.getLogger("chatterbox_plus.engines"), "error", log)
+        with pytest.raises(GenerationError):
+            list(say(host, "raise"))
+        assert answered == [True]
+
+
 @pytest.mark.parametrize(
     ("factory", "said"),
     [

@@ -332,10 +332,10 @@ class EngineHost:
         last = False
         while not last:
             reply = child.receive()
+            if isinstance(reply, wire.Failed) and reply.details is not None:
+                logger.error("the %s engine failed\n%s", self.info.name, reply.details)
             with self._lock:
                 if isinstance(reply, wire.Failed):
-                    if reply.details is not None:
-                        logger.error("the %s engine failed\n%s", self.info.name, reply.details)
                     work.call.fail(work, reply.error)
                     return
                 last = work.call.receive(reply, work)
