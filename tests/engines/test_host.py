@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -236,7 +237,7 @@ def test_no_progress_is_a_timeout_and_costs_the_child(tmp_path: Path) -> None:
         assert number(host, "pid") != before
 
 
-def test_waiting_for_a_free_child_counts_as_no_progress(tmp_path: Path) -> None:
+def test_waiting_behind_a_child_that_hangs_is_a_timeout(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     with hosting(workers=1) as host, ThreadPoolExecutor(1) as pool:
         before = number(host, "pid")
@@ -247,6 +248,49 @@ def test_waiting_for_a_free_child_counts_as_no_progress(tmp_path: Path) -> None:
         gate.touch()
         assert len(busy.result(PATIENCE_S)) == 1
         assert number(host, "pid") == before, "the child was somebody else's"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What the host takes for the time: it stands still until the test moves `now`."""
+    clock = SimpleNamespace(now=1000.0, seen={})
+
+    def monotonic() -> float:
+        clock.seen[threading.current_thread().name] = clock.now
+        return clock.now
+
+    for module in ("host", "calls"):
+        monkeypatch.setattr(f"chatterbox_plus.engines.{module}.time", SimpleNamespace(monotonic=monotonic))
+    return clock
+
+
+def test_waiting_in_a_house_that_works_is_no_timeout(clock: SimpleNamespace) -> None:
+    """The second conversion waits for the first, however long, as long as anything is done at all."""
+    with hosting(workers=2) as host, ThreadPoolExecutor(1, "waiting") as pool:
+        first = convert(host, itertools.repeat(sine(300, 0.5)))
+        next(first)
+        waiting = pool.submit(lambda: list(convert(host, iter([sine(300, 0.5)]), timeout_s=10)))
+        eventually(lambda: host.health().callers == 2)
+        for _ in range(4):
+            clock.now += 9
+            list(say(host, "what is done meanwhile"))
+            eventually(lambda: waiting.done() or clock.seen["waiting_0"] == clock.now)
+        assert host.health().callers == 2
+        first.close()  # type: ignore[attr-defined]
+        assert sum(len(block) for block in waiting.result(PATIENCE_S)) == RATE // 2
+
+
+def test_waiting_in_a_house_that_stands_still_is_a_timeout(clock: SimpleNamespace) -> None:
+    with hosting(workers=2) as host, ThreadPoolExecutor(1) as pool:
+        first = convert(host, itertools.repeat(sine(300, 0.5)))
+        next(first)
+        waiting = pool.submit(lambda: list(convert(host, iter([sine(300, 0.5)]), timeout_s=10)))
+        eventually(lambda: host.health().callers == 2)
+        while not waiting.done():
+            clock.now += 11
+            time.sleep(0.01)
+        with pytest.raises(GenerationTimeout):
+            waiting.result()
 
 
 # Dying and failing

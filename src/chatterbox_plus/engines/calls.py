@@ -44,6 +44,11 @@ class Call(ABC):
         self.over = False  # nobody wants its results any more
         self.progress_at = time.monotonic()
 
+    @property
+    def served(self) -> bool:
+        """Whether a child has work of this call."""
+        return any(work.child is not None for work in self.active)
+
     def progress(self) -> None:
         self.progress_at = time.monotonic()
         self.changed.notify_all()
@@ -190,4 +195,4 @@ class ConvertCall(Call):
                 work.child.send(wire.encode(message))
 
     def _hungry(self) -> bool:
-        return not self._fed and self._room > 0 and any(work.child is not None for work in self.active)
+        return not self._fed and self._room > 0 and self.served

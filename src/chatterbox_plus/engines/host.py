@@ -88,6 +88,7 @@ class EngineHost:
         self._lock = threading.RLock()  # re-entered when an abandoned generator is collected at an odd moment
         self._changed = threading.Condition(self._lock)  # there may be something to do for a child's thread
         self._calls: list[Call] = []  # the next to be served first
+        self._progress_at = time.monotonic()  # of any child
         self._restarts = 0
         self._closing = False
         self._slots = [_Slot() for _ in range(workers)]
@@ -103,7 +104,8 @@ class EngineHost:
         """Say passages in the reference's voice, or their own; yields a piece for each, in order, once it is done.
 
         Work begins at the first `next`. Closing the generator calls the rest off.
-        timeout_s: how long nothing may come of it; waiting for a free child counts, time the caller is away does not.
+        timeout_s: how long nothing may come of it; while it waits for a free child: how long nothing may come of any
+        call. Time the caller is away does not count.
         Raises Cancelled once `cancel` is set or the host is closed, GenerationTimeout, GenerationError, ModelLoadError,
         and what the engine itself raises (InvalidAudio), in the place of the passage it happened in.
         """
@@ -212,7 +214,8 @@ class EngineHost:
         while not cancel.is_set() and not call.over:
             if call.pending():
                 return
-            if time.monotonic() - max(since, call.progress_at) >= timeout_s:
+            progress_at = call.progress_at if call.served else self._progress_at
+            if time.monotonic() - max(since, progress_at) >= timeout_s:
                 self._leave(call, 0)
                 raise GenerationTimeout(f"nothing came from the engine for {timeout_s:g} seconds")
             call.changed.wait(min(POLL_S, timeout_s))
@@ -304,6 +307,7 @@ class EngineHost:
                 *(self.info.name, code, what, " that was called off" if call.over else ""),
             )
         with self._lock:
+            self._progress_at = time.monotonic()
             call.active.discard(work)
             if work.deadline is not None:
                 work.deadline.cancel()
@@ -339,6 +343,7 @@ class EngineHost:
                     work.call.fail(work, reply.error)
                     return
                 last = work.call.receive(reply, work)
+                self._progress_at = time.monotonic()
 
     def _start_ahead(self, slot: _Slot) -> None:
         error: ModelLoadError | None = None
