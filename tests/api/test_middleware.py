@@ -32,6 +32,12 @@ def strict(studio: FakeStudio) -> Iterator[LiveServer]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def roomy(studio: FakeStudio) -> Iterator[LiveServer]:
+    with serve(Settings(api=Api(max_upload_mb=50)), studio) as running:
+        yield running
+
+
 def upload(content: bytes) -> dict[str, Any]:
     return {"files": {"input_audio": ("a.wav", content)}, "data": {"target_voice_source": "speaker1.wav"}}
 
@@ -66,6 +72,14 @@ def test_an_upload_in_chunks_is_counted_too(strict: LiveServer, studio: FakeStud
 
     answer = strict.ask("POST", "/api/v1/vc", data=body(), headers=kind)
     assert (answer.status_code, answer.json()["error_code"]) == (413, "FILE_TOO_LARGE")
+
+
+@pytest.mark.parametrize("path", [TTS, "/api/v1/concat", "/v1/audio/speech"])
+def test_a_form_gets_no_room_where_none_is_taken(path: str, roomy: LiveServer) -> None:
+    """What is not written to disk as it arrives would lie in memory."""
+    answer = roomy.post(path, **upload(bytes(3 * 2**20)))
+    assert answer.status_code == 413
+    assert roomy.post("/api/v1/vc", **upload(bytes(3 * 2**20))).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:1234", "127.0.0.1", "127.5.5.5", "[::1]:80", "a.localhost"])

@@ -19,6 +19,7 @@ from chatterbox_plus.errors import FileTooLarge, PermissionDenied
 MB = 2**20
 MAX_JSON_BYTES = 2 * MB  # unless longer texts are allowed
 BYTES_PER_CHARACTER = 12  # at worst: two escaped halves of a surrogate pair
+FORM_PATHS = frozenset({"/api/v1/vc"})  # who takes a form apart as it arrives; all others read their body whole
 FORM_OVERHEAD_BYTES = 1 * MB  # field names, boundaries and values around an upload
 EXPOSED_HEADERS = (
     "Content-Disposition",
@@ -131,7 +132,8 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        upload = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        form = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        upload = form and scope["path"] in FORM_PATHS
         limit = self.max_form_bytes if upload else self.max_json_bytes
         most = limit - FORM_OVERHEAD_BYTES if upload else limit  # as people know it: the size of a file
         message = f"The request is larger than {most // MB} MB, the most that is taken"
