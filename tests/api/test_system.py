@@ -39,6 +39,17 @@ def test_health_tells_when_nobody_speaks_any_more(idle_unload_s: int, status: st
     )
 
 
+def test_health_answers_without_the_outputs_folder(tmp_path: Path) -> None:
+    studio = FakeStudio(tmp_path)
+    with serve(Settings(), studio) as server:
+        assert server.get("/api/v1/health").json()["system_info"]["disk"]["free_gb"] > 0
+        studio.library.outputs.root.rmdir()
+        answer = server.get("/api/v1/health")
+    assert answer.status_code == 200
+    assert answer.json()["system_info"]["disk"] == {"free_gb": None, "usage_percent": None}
+    assert any("outputs folder" in warning for warning in answer.json()["warnings"])
+
+
 def test_requests_are_counted_by_route_not_by_address(studio: FakeStudio) -> None:
     with serve(Settings(), studio) as server:
         server.post("/api/v1/tts", {"text": "hello"})

@@ -1,6 +1,8 @@
 """How the server is and how it is set up."""
 
+import asyncio
 import logging
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -28,12 +30,15 @@ async def health(state: State) -> Response:
     loaded = engine is not None and engine["running"] > 0
     if problem is None and not loaded and not state.settings.models.idle_unload_s:
         problem = "no engine is running: it could not be started, or has just stopped"
-    disk = psutil.disk_usage(str(state.studio.library.outputs.root))
+    disk = await asyncio.to_thread(_disk, state.studio.library.outputs.root)
     uptime_s = state.metrics.uptime_s
     warnings = [problem] if problem else []
     threshold = state.settings.resource_management.cleanup.warning_threshold_percent
-    if disk.percent >= threshold:
-        warnings.append(f"the disk is {disk.percent:.0f} % full")
+    percent = disk["usage_percent"]
+    if percent is None:
+        warnings.append("the outputs folder is not there, or cannot be looked at")
+    elif percent >= threshold:
+        warnings.append(f"the disk is {percent:.0f} % full")
     metrics = state.metrics.summary()
     return Reply(
         {
@@ -50,7 +55,7 @@ async def health(state: State) -> Response:
             "system_info": {
                 "cpu_percent": psutil.cpu_percent(),
                 "memory": _memory(),
-                "disk": {"free_gb": round(disk.free / _GB, 2), "usage_percent": disk.percent},
+                "disk": disk,
                 "file_counts": {"outputs": None, "temp": None},
             },
             "resource_status": {"timestamp": now(), "directories": {}, "warnings": warnings},
@@ -139,6 +144,15 @@ def _defaults(kind: type[Options]) -> dict[str, Any]:
     return {
         name: list(info.default) if isinstance(info.default, tuple) else info.default for name, info in fields.items()
     }
+
+
+def _disk(folder: Path) -> dict[str, float | None]:
+    """Of the disk that the folder lies on; nulls if somebody took the folder away."""
+    try:
+        usage = psutil.disk_usage(str(folder))
+    except OSError:
+        return {"free_gb": None, "usage_percent": None}
+    return {"free_gb": round(usage.free / _GB, 2), "usage_percent": usage.percent}
 
 
 def _memory() -> dict[str, float]:
