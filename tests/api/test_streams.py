@@ -11,7 +11,7 @@ import requests
 from starlette.requests import Request
 from starlette.types import Message
 
-from chatterbox_plus.api.bridge import READ_AHEAD, Bridge
+from chatterbox_plus.api.bridge import READ_AHEAD, Bridge, Cancel
 from chatterbox_plus.synthesis.results import LiveAudio
 from tests.api.fake_studio import WAIT_S, FakeStudio, live_audio
 from tests.api.live_server import LiveServer
@@ -68,6 +68,25 @@ def test_audio_is_not_made_faster_than_it_is_taken() -> None:
         assert taken == 300
 
     asyncio.run(listen())
+
+
+def test_a_connection_that_cannot_be_watched_ends_the_work() -> None:
+    """Nobody would hear that the client left."""
+
+    async def broken() -> Message:
+        raise LookupError("the connection's own")
+
+    async def ask() -> None:
+        bridge = Bridge(1)
+
+        def work(cancel: Cancel) -> bool:
+            return cancel.wait(WAIT_S)
+
+        with pytest.raises(LookupError, match="the connection's own"):
+            await bridge.run(Request({"type": "http"}, broken), work)
+        bridge.close()
+
+    asyncio.run(ask())
 
 
 def test_the_first_bytes_leave_before_the_rest_is_made(server: LiveServer, studio: FakeStudio) -> None:

@@ -36,7 +36,7 @@ class Bridge:
         """The result of `work`, which is told through its event when the client leaves. Raises what it raises."""
         cancel = Cancel()
         with self._counted(cancel):
-            async with watching(request.receive, cancel):
+            async with watching(request.receive, cancel.set):
                 return await self.call(work, cancel)
 
     async def open(self, request: Request, make: MakeLive) -> "Stream":
@@ -47,7 +47,7 @@ class Bridge:
         work.add_done_callback(lambda _: self._under_way.discard(stream.cancel))
         work.add_done_callback(stream.over)
         with self._explained():
-            async with watching(request.receive, stream.cancel):
+            async with watching(request.receive, stream.stop):
                 await stream.begin()
         return stream
 
@@ -170,7 +170,7 @@ class LiveResponse(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with watching(receive, self._stream.cancel):
+            async with watching(receive, self._stream.stop):
                 await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
                 async for chunk in self._stream.chunks():
                     await send({"type": "http.response.body", "body": self._frame(chunk), "more_body": True})
@@ -190,16 +190,22 @@ def request_id(scope: Scope) -> str:
 
 
 @asynccontextmanager
-async def watching(receive: Receive, cancel: Cancel) -> AsyncIterator[None]:
-    """Within the block, `cancel` is set as soon as the client is gone. Nobody else may receive meanwhile."""
+async def watching(receive: Receive, left: Callable[[], None]) -> AsyncIterator[None]:
+    """Within the block, `left` is called as soon as the client is gone. Nobody else may receive meanwhile.
+
+    Raises what receiving raises, which ends the work too: nothing more would be heard from the client.
+    """
 
     async def wait() -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        cancel.set()
 
     watcher = asyncio.create_task(wait())
+    watcher.add_done_callback(lambda _: None if watcher.cancelled() else left())
     try:
         yield
     finally:
         watcher.cancel()
+        (end,) = await asyncio.gather(watcher, return_exceptions=True)
+        if isinstance(end, Exception):
+            raise end
