@@ -37,6 +37,8 @@ SENTENCES = (
 LONG_TEXT = " ".join(SENTENCES * 40)
 """About ten minutes of speech, every sentence of ordinary length."""
 
+_SERVE = (sys.executable, "-m", "chatterbox_plus", "serve")
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -124,20 +126,22 @@ def server(setting: Setting) -> Iterator[str]:
 
 
 @contextmanager
-def serving(setting: Setting) -> Iterator[tuple[str, float]]:
+def serving(
+    setting: Setting, command: tuple[str, ...] = _SERVE, *, patience_s: float = 60
+) -> Iterator[tuple[str, float]]:
     """A server, once its health says 200: its URL, and the seconds that took from the command on."""
     port = free_port()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CHATTERBOX_")}
-    command = [sys.executable, "-m", "chatterbox_plus", "serve", "--port", str(port), "--log-level", "warning"]
-    command += ["--data-dir", str(setting.folder / "data")]
+    environment |= {"CHATTERBOX_PORT": str(port), "CHATTERBOX_DATA_DIR": str(setting.folder / "data")}
+    environment["CHATTERBOX_LOG_LEVEL"] = "warning"
     url = f"http://127.0.0.1:{port}"
     began = time.perf_counter()
     log = setting.folder / "server.log"
     with log.open("ab") as told:
-        process = subprocess.Popen(command, cwd=setting.folder, env=environment, stderr=told)
+        process = subprocess.Popen(command, cwd=setting.folder, env=environment, stdout=told, stderr=told)
     try:
         while not _healthy(url):
-            if process.poll() is not None or time.perf_counter() - began > 60:
+            if process.poll() is not None or time.perf_counter() - began > patience_s:
                 raise RuntimeError(f"the server did not start: {log.read_text(encoding='utf-8')}")
             time.sleep(0.01)
         yield url, time.perf_counter() - began

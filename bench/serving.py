@@ -3,12 +3,16 @@
 import http.client
 import json
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.measure import LONG_TEXT, Bench, Figure, Setting, server, serving
+from bench.measure import LONG_TEXT, Bench, Figure, Setting, server, serving, timed
 
+ROOT = Path(__file__).resolve().parents[1]
 _SHORT = "Dinner is ready right now."
 
 
@@ -47,6 +51,17 @@ def first_audio(setting: Setting) -> Iterator[Figure]:
         yield Figure("first_audio_ms", statistics.median(times) * 1000, "ms")
 
 
+def fresh_clone(setting: Setting) -> Iterator[Figure]:
+    """`git clone` and `make serve` to the last byte of a first sentence; wheels come from where pip finds them."""
+    clone = setting.folder / "clone"
+    clone_s = timed(lambda: subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True))
+    make = ("make", "--silent", "-C", str(clone), "serve", f"PYTHON={sys.executable}")
+    with serving(setting, make, patience_s=900) as (url, start_s):
+        _, request_s = _Client(url).post("/api/v1/tts", {"text": _SHORT})
+    parts = {"clone_s": round(clone_s, 2), "install_and_start_s": round(start_s, 2)}
+    yield Figure("clone_to_first_audio_s", clone_s + start_s + request_s, "s", parts)
+
+
 def _p95(times: list[float]) -> float:
     return round(sorted(times)[int(len(times) * 0.95)] * 1000, 2)
 
@@ -71,3 +86,4 @@ class _Client:
 
 
 BENCHES: dict[str, Bench] = {"start": start, "short": short, "first-audio": first_audio}
+SLOW_BENCHES: dict[str, Bench] = {"fresh-clone": fresh_clone}
