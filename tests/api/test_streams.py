@@ -1,8 +1,10 @@
 """What happens when somebody leaves, or something breaks, in the middle."""
 
 import asyncio
+import itertools
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -53,9 +55,6 @@ def test_audio_is_not_made_faster_than_it_is_taken() -> None:
             made += 1
             yield b"chunk"
 
-    async def never() -> Message:
-        return await asyncio.get_running_loop().create_future()
-
     async def listen() -> None:
         bridge = Bridge(1)
         stream = await bridge.open(Request({"type": "http"}, never), lambda cancel, _: live_audio(make, cancel))
@@ -68,6 +67,47 @@ def test_audio_is_not_made_faster_than_it_is_taken() -> None:
         assert taken == 300
 
     asyncio.run(listen())
+
+
+async def never() -> Message:
+    return await asyncio.get_running_loop().create_future()
+
+
+def test_stopping_releases_a_stream_that_nobody_reads() -> None:
+    """Its thread waits for the listener, not for the engine."""
+    closed = threading.Event()
+
+    def make(live: LiveAudio) -> Iterator[bytes]:
+        yield from itertools.repeat(b"chunk")
+
+    async def stop() -> None:
+        bridge = Bridge(1)
+        await bridge.open(
+            Request({"type": "http"}, never), lambda cancel, _: live_audio(make, cancel, release=closed.set)
+        )
+        bridge.stop()
+        assert await asyncio.to_thread(closed.wait, WAIT_S)
+        bridge.close()
+
+    asyncio.run(stop())
+
+
+def test_closing_does_not_wait_for_work_that_does_not_listen() -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def work(cancel: Cancel) -> bool:
+        begun.set()
+        return go.wait(WAIT_S)
+
+    async def close() -> None:
+        bridge = Bridge(1)
+        deaf = asyncio.create_task(bridge.run(Request({"type": "http"}, never), work))
+        assert await asyncio.to_thread(begun.wait, WAIT_S)
+        bridge.close()
+        go.set()
+        assert await deaf
+
+    asyncio.run(close())
 
 
 def test_a_connection_that_cannot_be_watched_ends_the_work() -> None:

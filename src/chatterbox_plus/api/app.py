@@ -47,6 +47,7 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
             app.state.api = ApiState(settings, used, bridge, metrics)
             yield
         finally:
+            bridge.stop()
             if own is not None:
                 await bridge.call(own.close)
             bridge.close()

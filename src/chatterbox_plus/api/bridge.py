@@ -29,7 +29,7 @@ class Bridge:
     def __init__(self, threads: int) -> None:
         """threads: more than the studio lets in, so that a full house is refused at once instead of waiting here."""
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="studio")
-        self._under_way: set[Cancel] = set()
+        self._under_way: set[Callable[[], None]] = set()  # what calls each piece of work off
         self._stopping = False
 
     async def run(self, request: Request, work: Callable[[Cancel], T]) -> T:
@@ -43,8 +43,8 @@ class Bridge:
         """Start live audio and wait for its first bytes: whatever fails before them is still an error reply."""
         stream = Stream()
         work = self._pool.submit(stream.pump, make)
-        self._under_way.add(stream.cancel)
-        work.add_done_callback(lambda _: self._under_way.discard(stream.cancel))
+        self._under_way.add(stream.stop)
+        work.add_done_callback(lambda _: self._under_way.discard(stream.stop))
         work.add_done_callback(stream.over)
         with self._explained():
             async with watching(request.receive, stream.stop):
@@ -64,17 +64,17 @@ class Bridge:
     def stop(self) -> None:
         """Calls off all that is under way: replies say so, streams break off."""
         self._stopping = True
-        for cancel in tuple(self._under_way):
-            cancel.set()
+        for call_off in tuple(self._under_way):
+            call_off()
 
     @contextmanager
     def _counted(self, cancel: Cancel) -> Iterator[None]:
-        self._under_way.add(cancel)
+        self._under_way.add(cancel.set)
         try:
             with self._explained():
                 yield
         finally:
-            self._under_way.discard(cancel)
+            self._under_way.discard(cancel.set)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -86,7 +86,9 @@ class Bridge:
             raise
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Calls everything off and waits for nothing: what does not listen must not keep the server from stopping."""
+        self.stop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Stream:
