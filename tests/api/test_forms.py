@@ -31,7 +31,7 @@ def read(data: bytes, root: Path, look: Callable[[Form], object] = lambda form: 
         return {"type": "http.request", "body": pieces.pop(0) if pieces else b"", "more_body": bool(pieces)}
 
     async def answer() -> object:
-        bridge = Bridge(1)
+        bridge = Bridge(1, patience_s=20)
         headers = [(b"content-type", b"multipart/form-data; boundary=xyz")]
         try:
             async with read_form(Request({"type": "http", "headers": headers}, receive), bridge, library) as form:

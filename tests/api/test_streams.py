@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests
@@ -14,9 +15,10 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from chatterbox_plus.api.bridge import READ_AHEAD, Bridge, Cancel
+from chatterbox_plus.settings import Api, Settings
 from chatterbox_plus.synthesis.results import LiveAudio
 from tests.api.fake_studio import WAIT_S, FakeStudio, live_audio
-from tests.api.live_server import LiveServer
+from tests.api.live_server import LiveServer, serve
 
 TTS, LIVE, OPENAI = "/api/v1/tts", "/api/v1/tts?response_mode=live", "/v1/audio/speech"
 
@@ -45,6 +47,39 @@ def test_a_listener_that_leaves_stops_the_stream(server: LiveServer, studio: Fak
     assert studio.closed.acquire(timeout=WAIT_S)
 
 
+def test_a_listener_that_stops_reading_holds_nothing_for_ever(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Else a single client could keep an engine from everybody. What it got must not look whole."""
+    studio = FakeStudio(tmp_path)
+    with serve(Settings(api=Api(request_timeout_seconds=0.2)), studio) as server:
+        connection = server.raw(request(LIVE, {"text": "endless"}))
+        assert studio.closed.acquire(timeout=WAIT_S)
+        last = b""
+        while received := connection.recv(2**20):
+            last = (last + received)[-5:]
+        connection.close()
+        assert last != b"0\r\n\r\n"
+        assert server.post(TTS, {"text": "next"}).status_code == 200
+    said = [record for record in caplog.records if "the listener stopped reading" in record.getMessage()]
+    assert len(said) == 1
+
+
+def test_a_stream_that_is_never_sent_ends_by_itself() -> None:
+    closed = threading.Event()
+
+    def make(live: LiveAudio) -> Iterator[bytes]:
+        yield from itertools.repeat(b"chunk")
+
+    async def forget() -> None:
+        bridge = Bridge(1, 0.1)
+        await bridge.open(
+            Request({"type": "http"}, never), lambda cancel, _: live_audio(make, cancel, release=closed.set)
+        )
+        assert await asyncio.to_thread(closed.wait, WAIT_S)
+        bridge.close()
+
+    asyncio.run(forget())
+
+
 def test_audio_is_not_made_faster_than_it_is_taken() -> None:
     """A listener who stops reading stops the engine too: memory stays flat."""
     made = 0
@@ -56,7 +91,7 @@ def test_audio_is_not_made_faster_than_it_is_taken() -> None:
             yield b"chunk"
 
     async def listen() -> None:
-        bridge = Bridge(1)
+        bridge = Bridge(1, WAIT_S)
         stream = await bridge.open(Request({"type": "http"}, never), lambda cancel, _: live_audio(make, cancel))
         taken = 0
         async for _ in stream.chunks():
@@ -81,7 +116,7 @@ def test_stopping_releases_a_stream_that_nobody_reads() -> None:
         yield from itertools.repeat(b"chunk")
 
     async def stop() -> None:
-        bridge = Bridge(1)
+        bridge = Bridge(1, WAIT_S)
         await bridge.open(
             Request({"type": "http"}, never), lambda cancel, _: live_audio(make, cancel, release=closed.set)
         )
@@ -100,7 +135,7 @@ def test_closing_does_not_wait_for_work_that_does_not_listen() -> None:
         return go.wait(WAIT_S)
 
     async def close() -> None:
-        bridge = Bridge(1)
+        bridge = Bridge(1, WAIT_S)
         deaf = asyncio.create_task(bridge.run(Request({"type": "http"}, never), work))
         assert await asyncio.to_thread(begun.wait, WAIT_S)
         bridge.close()
@@ -117,7 +152,7 @@ def test_a_connection_that_cannot_be_watched_ends_the_work() -> None:
         raise LookupError("the connection's own")
 
     async def ask() -> None:
-        bridge = Bridge(1)
+        bridge = Bridge(1, WAIT_S)
 
         def work(cancel: Cancel) -> bool:
             return cancel.wait(WAIT_S)

@@ -37,7 +37,8 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        bridge = Bridge(settings.models.workers + settings.api.queue_limit + SPARE_THREADS)
+        threads = settings.models.workers + settings.api.queue_limit + SPARE_THREADS
+        bridge = Bridge(threads, settings.api.request_timeout_seconds)
         own = None
         try:
             if studio is None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TypeVar
@@ -23,11 +23,22 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
+class Stalled(Cancelled):
+    """The listener is still there and has taken nothing for too long."""
+
+    def __init__(self) -> None:
+        super().__init__("the listener stopped reading")
+
+
 class Bridge:
     """Runs the studio's blocking calls in threads that nothing else uses."""
 
-    def __init__(self, threads: int) -> None:
-        """threads: more than the studio lets in, so that a full house is refused at once instead of waiting here."""
+    def __init__(self, threads: int, patience_s: float) -> None:
+        """threads: more than the studio lets in, so that a full house is refused at once instead of waiting here.
+
+        patience_s: how long a listener may take nothing before the stream is broken off.
+        """
+        self._patience_s = patience_s
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="studio")
         self._under_way: set[Callable[[], None]] = set()  # what calls each piece of work off
         self._stopping = False
@@ -41,7 +52,7 @@ class Bridge:
 
     async def open(self, request: Request, make: MakeLive) -> "Stream":
         """Start live audio and wait for its first bytes: whatever fails before them is still an error reply."""
-        stream = Stream()
+        stream = Stream(self._patience_s)
         work = self._pool.submit(stream.pump, make)
         self._under_way.add(stream.stop)
         work.add_done_callback(lambda _: self._under_way.discard(stream.stop))
@@ -94,8 +105,9 @@ class Bridge:
 class Stream:
     """One piece of live audio on its way to one client: a thread makes it, the event loop sends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float) -> None:
         self.cancel = Cancel()
+        self._patience_s = patience_s
         self._loop = asyncio.get_running_loop()
         self._room = threading.Semaphore(READ_AHEAD)
         self._arrivals: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue()
@@ -114,7 +126,8 @@ class Stream:
             self._live = make(self.cancel, holds)
             holds.callback(self._live.close)
             for chunk in filter(None, self._live):
-                self._room.acquire()
+                if not self._room.acquire(timeout=self._patience_s):
+                    raise Stalled
                 if self.cancel.is_set():
                     raise Cancelled("the client left")
                 self._put(chunk)
@@ -143,6 +156,14 @@ class Stream:
             self._room.release()
             yield item
             item = await self._arrivals.get()
+
+    async def give(self, send: Awaitable[None]) -> None:
+        """Waits until the client has room for what is sent. Raises Stalled."""
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await send
+        except TimeoutError:
+            raise Stalled from None
 
     def stop(self) -> None:
         """Nobody listens any more, or everything has been said."""
@@ -175,8 +196,12 @@ class LiveResponse(StreamingResponse):
             async with watching(receive, self._stream.stop):
                 await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
                 async for chunk in self._stream.chunks():
-                    await send({"type": "http.response.body", "body": self._frame(chunk), "more_body": True})
-                await send({"type": "http.response.body", "body": self._last(), "more_body": False})
+                    message = {"type": "http.response.body", "body": self._frame(chunk), "more_body": True}
+                    await self._stream.give(send(message))
+                end = {"type": "http.response.body", "body": self._last(), "more_body": False}
+                await self._stream.give(send(end))
+        except Stalled as error:
+            _log.warning("%s: %s", request_id(scope), error.message)
         except Cancelled:
             _log.info("%s: the listener left", request_id(scope))
         except PlusError as error:
