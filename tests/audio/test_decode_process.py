@@ -139,8 +139,10 @@ def test_a_child_that_takes_too_much_memory_is_ended_by_its_parent(minute: Path)
     """Where the system has no limit on the address space, the watchdog sees to it."""
 
     def listen_slowly(pool: Decoder) -> None:
+        pool.warm_up()
+        child = newest_child()  # once it decodes, it may be gone before it is looked for
         with pool.stream(minute) as stream:
-            psutil.wait_procs([newest_child()], timeout=SOON_S)
+            psutil.wait_procs([child], timeout=SOON_S)
             list(stream)
 
     greedy = DecodeLimits(max_memory_bytes=1)  # decoding takes more than a byte
