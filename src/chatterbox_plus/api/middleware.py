@@ -19,7 +19,7 @@ from chatterbox_plus.errors import FileTooLarge, PermissionDenied
 MB = 2**20
 MAX_JSON_BYTES = 2 * MB  # unless longer texts are allowed
 BYTES_PER_CHARACTER = 12  # at worst: two escaped halves of a surrogate pair
-FORM_PATHS = frozenset({"/api/v1/vc"})  # who takes a form apart as it arrives; all others read their body whole
+FORM_PATHS = frozenset({"/api/v1/vc", "/api/v1/voice", "/api/v1/vc_input", "/api/v1/concat/mixed"})  # who takes a form apart as it arrives; all others read their body whole
 FORM_OVERHEAD_BYTES = 1 * MB  # field names, boundaries and values around an upload
 EXPOSED_HEADERS = (
     "Content-Disposition",

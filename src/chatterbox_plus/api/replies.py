@@ -134,7 +134,7 @@ def links(files: Iterable[MadeFile]) -> list[dict[str, Any]]:
             "format": file.format,
             "filename": file.filename,
             "url": file.url,
-            "path": f"outputs/{file.path}",
+            "path": f"outputs/{file.stored_at}",
             "file_size_bytes": file.size_bytes,
         }
         for file in files

@@ -1,28 +1,47 @@
-"""What the handlers share: the settings, the studio, the bridge to it and the counts."""
+"""What the handlers share: the settings, the studio, the bridge to it, the counts, and who asks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from chatterbox_plus.access.caller import ANYBODY, Caller
 from chatterbox_plus.api.bridge import Bridge
 from chatterbox_plus.api.metrics import Metrics
+from chatterbox_plus.errors import PermissionDenied
 from chatterbox_plus.settings import Settings
 from chatterbox_plus.synthesis.studio import Studio
 
 
 @dataclass(frozen=True)
 class ApiState:
+    """studio: as the caller sees it, with the inputs and outputs of their project only."""
+
     settings: Settings
     studio: Studio
     bridge: Bridge
     metrics: Metrics
+    caller: Caller = ANYBODY
 
 
 async def _state(request: Request) -> ApiState:
     found = request.app.state.api
     assert isinstance(found, ApiState)
-    return found
+    caller = request.scope["state"].get("caller", ANYBODY)
+    if caller is ANYBODY:
+        return found
+    studio = found.studio
+    if caller.project:
+        studio = await found.bridge.call(studio.within, caller.project)  # makes the project's folders
+    return replace(found, studio=studio, caller=caller)
+
+
+async def _admin_state(state: Annotated[ApiState, Depends(_state)]) -> ApiState:
+    if not state.caller.is_admin:
+        raise PermissionDenied("This needs a key of the role admin")
+    return state
 
 
 State = Annotated[ApiState, Depends(_state)]
+AdminState = Annotated[ApiState, Depends(_admin_state)]
+"""For routes that only an admin may use. Without keys everybody is one."""

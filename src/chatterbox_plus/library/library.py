@@ -1,11 +1,13 @@
 """The data folder: voices, conversion inputs, outputs and what is temporary."""
 
 import contextlib
+import copy
 import json
 import logging
 import os
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,12 +66,28 @@ class Library:
         self.inputs = Store(vc_inputs, missing="Audio file not found: {name} in vc_inputs")
         self.outputs = Store(outputs, sidecar_per_stem=True)
         self.temp = temp  # for nameless scratch files; named ones go into `temporary()`
+        self._projects: dict[str, Library] = {}
+        self._projects_guard = threading.Lock()
         self._data = reference_audio.parent if data is None else data
         try:
             self.temp.mkdir(parents=True, exist_ok=True)
             self._data.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SettingsError(f"The folder {temp.name} cannot be used: {error.strerror}") from error
+
+    def within(self, project: str) -> "Library":
+        """The library as one project sees it: all voices, and only its own inputs and outputs; "" is all of it.
+
+        The same object each time. Raises as `Store.folder` does.
+        """
+        if not project:
+            return self
+        with self._projects_guard:
+            if project not in self._projects:
+                view = copy.copy(self)
+                view.inputs, view.outputs = self.inputs.within(project), self.outputs.within(project)
+                self._projects[project] = view
+            return self._projects[project]
 
     def voice(self, name: str) -> Voice:
         """The stored voice meant by `name`, as `Store.resolve` finds it, with what its sidecar says."""

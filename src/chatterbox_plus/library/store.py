@@ -45,11 +45,13 @@ class Store:
         *,
         missing: str = "File not found: {name}",
         sidecar_per_stem: bool = False,
+        prefix: str = "",
     ) -> None:
         """root: made when missing. suffixes: what counts as audio, in the order a bare name tries them.
 
         missing: how a missing file is reported. sidecar_per_stem: sidecars are `<stem>.json`, one for all formats of a
-        generation, else `<name>.<ext>.json`. Raises SettingsError if the folder cannot be made.
+        generation, else `<name>.<ext>.json`. prefix: where the root lies below a larger store's ("team/"); names may be
+        given with it too. Raises SettingsError if the folder cannot be made.
         """
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -57,10 +59,25 @@ class Store:
         except OSError as error:
             raise SettingsError(f"The folder {root.name} cannot be used: {error.strerror}") from error
         self.suffixes = suffixes
+        self.prefix = prefix
         self._missing = missing
         self._sidecar_per_stem = sidecar_per_stem
         self._locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._locks_guard = threading.Lock()
+
+    def within(self, folder: str) -> "Store":
+        """The store of one folder of this one, made when missing: nothing else of this one is reached through it.
+
+        Raises as `folder` does.
+        """
+        inside = safe_folder(folder).as_posix()
+        return Store(
+            self.folder(folder),
+            self.suffixes,
+            missing=self._missing,
+            sidecar_per_stem=self._sidecar_per_stem,
+            prefix=f"{self.prefix}{inside}/",
+        )
 
     # Finding
 
@@ -203,7 +220,10 @@ class Store:
             raise PermissionDenied(f"The name leads out of its folder: {shown(name)}")  # a drive or another stream
         if _WINDOWS and any(is_device(part) or part.endswith((" ", ".")) for part in found):
             raise self.not_found(name)
-        return "/".join(found)
+        wanted = "/".join(found)
+        if self.prefix and wanted.startswith(self.prefix) and self._regular(wanted) is None:
+            return wanted.removeprefix(self.prefix)  # as the file's URL has it
+        return wanted
 
     def _regular(self, relative: str) -> Path | None:
         """The path if a regular file is there. Raises PermissionDenied if a link on the way leads out."""

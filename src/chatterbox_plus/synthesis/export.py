@@ -34,17 +34,23 @@ class MadeFile:
     """A file that is now in outputs/."""
 
     format: str
-    path: str  # below outputs/, forward slashes
+    path: str  # below the outputs of whoever asked, forward slashes
     size_bytes: int
+    prefix: str = ""  # where those lie below outputs/: "team/"
 
     @property
     def filename(self) -> str:
         return self.path.rsplit("/", 1)[-1]
 
     @property
+    def stored_at(self) -> str:
+        """Below outputs/, forward slashes."""
+        return self.prefix + self.path
+
+    @property
     def url(self) -> str:
         """Root-relative, ASCII, with neither ':' nor '|' in it."""
-        return output_url(self.path)
+        return output_url(self.stored_at)
 
 
 class Export:
@@ -88,7 +94,7 @@ class Export:
         made = []
         for name in self._encoders:
             path = placed[FORMATS[name].suffix]
-            made.append(MadeFile(name, self._store.relative(path), path.stat().st_size))
+            made.append(MadeFile(name, self._store.relative(path), path.stat().st_size, self._store.prefix))
         return tuple(made)
 
 

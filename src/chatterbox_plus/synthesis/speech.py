@@ -155,7 +155,7 @@ class SpeechJob:
         uncut = None
         if self._uncut:
             outputs = self._library.outputs
-            uncut = MadeFile("wav", outputs.relative(self._uncut), self._uncut.stat().st_size)
+            uncut = MadeFile("wav", outputs.relative(self._uncut), self._uncut.stat().st_size, outputs.prefix)
         return SpeechResult(
             files=made.files,
             duration_s=made.duration_s,

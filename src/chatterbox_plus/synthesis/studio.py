@@ -3,6 +3,7 @@
 Synchronous and thread-safe; every call takes an Event that stops its work within a second.
 """
 
+import copy
 import logging
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -68,6 +69,15 @@ class Studio:
     def busy(self) -> int:
         """Requests in the house now."""
         return self._gate.inside
+
+    def within(self, project: str) -> "Studio":
+        """The same studio for one project: it finds its inputs and makes its outputs there, and shares all else."""
+        library = self.library.within(project)
+        if library is self.library:
+            return self
+        view = copy.copy(self)
+        view.library, view.voices = library, self.voices.within(library)
+        return view
 
     def start(self) -> None:
         """Warms up engine children and decoder, removes what a crash left, furnishes a fresh data folder."""

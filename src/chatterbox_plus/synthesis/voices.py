@@ -1,5 +1,6 @@
 """Whose voice a name means, and what of it an engine needs."""
 
+import copy
 import hashlib
 import threading
 from collections import OrderedDict
@@ -72,6 +73,12 @@ class Voices:
         self._decoder = decoder
         self._lock = threading.Lock()
         self._decoded: OrderedDict[tuple[str, int, int], Reference] = OrderedDict()
+
+    def within(self, library: Library) -> "Voices":
+        """The same voices, and the inputs of another view of the library."""
+        view = copy.copy(self)
+        view._library = library
+        return view
 
     def find(self, name: str | None, language: str | None) -> Speaker:
         """The speaker a request means.
