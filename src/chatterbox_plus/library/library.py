@@ -19,12 +19,13 @@ import psutil
 
 from chatterbox_plus import __version__
 from chatterbox_plus.errors import SettingsError
+from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.library.records import Voice, timestamp, usage_count
 from chatterbox_plus.library.store import Store
 from chatterbox_plus.library.writing import dump_json, publish, raise_if_full, room_checked, write_whole
 
 MARKER = ".chatterbox-plus.json"
-_TEMPORARY = "request-"
+TEMPORARY = "request-"  # how the folder of one request in temp begins
 ABANDONED_S = 86_400.0  # a request's folder in which nothing was written for so long has no request any more
 _log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Temporary:
     """Files of one request, gone with it: `with library.temporary() as files: files.path(".wav")`."""
 
     def __init__(self, root: Path) -> None:
-        self.folder = root / f"{_TEMPORARY}{secrets.token_hex(8)}"
+        self.folder = root / f"{TEMPORARY}{secrets.token_hex(8)}"
 
     def path(self, suffix: str = "") -> Path:
         """A name that nobody has, in a folder that only this request knows. suffix: ours, never the client's."""
@@ -47,9 +48,11 @@ class Temporary:
     def __enter__(self) -> Self:
         with room_checked():
             self.folder.mkdir(mode=0o700)
+        self._hold = Hold(self.folder)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._hold.release()
         _remove_folder(self.folder)
         raise_if_full(error)
 
@@ -89,6 +92,13 @@ class Library:
                 self._projects[project] = view
             return self._projects[project]
 
+    @property
+    def owns_temp(self) -> bool:
+        """Whether everything in temp is ours: it lies in the data folder, and no store lies in it."""
+        temp, data = self.temp.resolve(), self._data.resolve()
+        stores = (self.voices, self.inputs, self.outputs)
+        return temp != data and temp.is_relative_to(data) and not any(s.root.is_relative_to(temp) for s in stores)
+
     def voice(self, name: str) -> Voice:
         """The stored voice meant by `name`, as `Store.resolve` finds it, with what its sidecar says."""
         path = self.voices.resolve(name)
@@ -117,7 +127,7 @@ class Library:
         """At start: removes what crashed processes left half-written or in temp; how much that was."""
         removed = sum(store.sweep() for store in (self.voices, self.inputs, self.outputs))
         oldest = time.time() - ABANDONED_S
-        for folder in self.temp.glob(_TEMPORARY + "*"):
+        for folder in self.temp.glob(TEMPORARY + "*"):
             with contextlib.suppress(FileNotFoundError):  # its request ended this moment
                 if max(path.lstat().st_mtime for path in (folder, *folder.rglob("*"))) < oldest:
                     _remove_folder(folder)

@@ -26,6 +26,7 @@ from chatterbox_plus.errors import (
     UnsupportedFormat,
 )
 from chatterbox_plus.library.naming import is_device, nfc, parts, safe_folder, safe_name, shown
+from chatterbox_plus.library.survey import Found, files_below
 from chatterbox_plus.library.writing import TEMPORARY_SUFFIXES, Reservation, dump_json, write_whole, writing
 
 MAX_SIDECAR_BYTES = 16 * 2**20
@@ -147,17 +148,21 @@ class Store:
                 raise FileExists(f"There is a file where a folder is meant to be: {shown(folder)}") from None
         return path
 
+    def leftovers(self, older_than_s: float = STALE_S) -> Iterator[Found]:
+        """What crashed writers left and nobody has touched for so long."""
+        oldest = time.time() - older_than_s
+        for found in files_below(self.root, hidden=True):
+            name = found.path.name
+            if name.startswith(".") and name.endswith(TEMPORARY_SUFFIXES) and found.modified < oldest:
+                yield found
+
     def sweep(self, older_than_s: float = STALE_S) -> int:
-        """Removes what crashed writers left and nobody has touched for so long; how many files that were."""
-        oldest, removed = time.time() - older_than_s, 0
-        for relative in self._walk(hidden=True):
-            path = self.root / relative
-            if not (path.name.startswith(".") and path.name.endswith(TEMPORARY_SUFFIXES)):
-                continue
+        """Removes the leftovers; how many files that were."""
+        removed = 0
+        for found in self.leftovers(older_than_s):
             with contextlib.suppress(OSError):  # its writer was faster, or still holds it
-                if path.lstat().st_mtime < oldest:
-                    path.unlink()
-                    removed += 1
+                found.path.unlink()
+                removed += 1
         return removed
 
     # Sidecars
@@ -264,14 +269,14 @@ class Store:
             raise self.not_found(name)
         return found
 
-    def _walk(self, *, hidden: bool = False) -> Iterator[str]:
-        """Every regular file, relative. hidden: also names beginning with a dot."""
+    def _walk(self) -> Iterator[str]:
+        """Every regular file, relative."""
         folders = [""]
         while folders:
             above = folders.pop()
             with contextlib.suppress(FileNotFoundError), os.scandir(self.root / above) as entries:
                 for entry in entries:
-                    if entry.name.startswith(".") and not hidden:
+                    if entry.name.startswith("."):
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(f"{above}{entry.name}/")
