@@ -105,11 +105,6 @@ def test_a_boolean_variable_reads_as(tmp_path: Path, word: str, meaning: bool) -
     assert settings.api.keep_openai_outputs is meaning
 
 
-def test_a_guard_that_is_not_there_yet_is_refused_not_passed_over(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="CHATTERBOX_API_KEY_REQUIRED: this version cannot ask for keys yet"):
-        load({"CHATTERBOX_API_KEY_REQUIRED": "true"}, cwd=tmp_path)
-
-
 def test_a_list_variable_is_comma_separated_and_trimmed(tmp_path: Path) -> None:
     settings, _ = load({"CHATTERBOX_CORS_ORIGINS": " https://a.example, https://b.example ,"}, cwd=tmp_path)
     assert settings.api.cors_origins == ("https://a.example", "https://b.example")
@@ -198,9 +193,9 @@ def test_a_secret_is_never_quoted(tmp_path: Path) -> None:
 
 def test_a_key_without_effect_is_accepted_and_warned_of_when_it_asks_for_a_change(tmp_path: Path) -> None:
     config(tmp_path, "server: {reload: true}\nspeed_factor: {preferred_library: audiostretchy, min_speed_factor: 0.5}")
-    _, warnings = load({"CHATTERBOX_DEBUG": "1", "CHATTERBOX_RATE_LIMIT_PER_MINUTE": "60"}, cwd=tmp_path)
+    _, warnings = load({"CHATTERBOX_DEBUG": "1", "CHATTERBOX_DEVICE": "cuda"}, cwd=tmp_path)
     assert warnings == [
-        "CHATTERBOX_RATE_LIMIT_PER_MINUTE has no effect yet",
+        "CHATTERBOX_DEVICE has no effect yet",
         "CHATTERBOX_DEBUG has no effect",
         "server.reload has no effect",
         "speed_factor.preferred_library has no effect",

@@ -22,6 +22,7 @@ COMMANDS = {
     "join": "join recordings and silences into one",
     "voices": "list the voices there are",
     "serve": "start the HTTP server",
+    "keys": "add, list and revoke API keys",
 }
 """Name -> summary. Each is a module of `commands` with `add_arguments(parser)` and `run(args) -> exit status`."""
 

@@ -66,6 +66,18 @@ class FileTooLarge(PlusError):
     status, code = 413, "FILE_TOO_LARGE"
 
 
+class Unauthorized(PlusError):
+    """No key, or none that is known."""
+
+    status, code = 401, "INVALID_API_KEY"
+
+
+class RateLimited(PlusError):
+    """More requests in a minute than this caller may make."""
+
+    status, code, retry_after_s = 429, "RATE_LIMITED", 60
+
+
 class PermissionDenied(PlusError):
     """A name that leads out of its folder, or a forbidden host."""
 
@@ -130,6 +142,12 @@ class GenerationTimeout(PlusError):
     """No progress for longer than `request_timeout_seconds`."""
 
     status, code = 504, "GENERATION_TIMEOUT"
+
+
+class DownloadFailed(PlusError):
+    """What a URL points to could not be fetched."""
+
+    status, code = 502, "DOWNLOAD_FAILED"
 
 
 class StorageFull(PlusError):

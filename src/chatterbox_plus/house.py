@@ -1,10 +1,16 @@
 """The one place where settings become a working house; only `api.app` and `cli` come here."""
 
+from typing import TYPE_CHECKING
+
+from chatterbox_plus.access.keyring import Keyring
 from chatterbox_plus.audio.decode import DecodeLimits, Decoder
 from chatterbox_plus.engines.registry import Engines
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.settings import Settings
 from chatterbox_plus.synthesis.studio import Studio
+
+if TYPE_CHECKING:
+    from chatterbox_plus.access.keys import KeyStore
 
 _LARGEST_RATE, _LARGEST_FRAME = 96_000, 8  # Hz; bytes: two channels of 32 bits
 
@@ -34,6 +40,18 @@ def build_studio(settings: Settings) -> Studio:
         speech_defaults={"speed_factor": settings.speed_factor.default_speed_factor, **settings.tts_defaults},
         conversion_defaults=settings.vc_defaults,
     )
+
+
+def open_keys(settings: Settings) -> "KeyStore":
+    """The keys, whether or not anybody is asked for one. Raises SettingsError."""
+    from chatterbox_plus.access.keys import KeyStore  # the database takes 0.2 s to import, and few need it
+
+    return KeyStore.at(settings.paths.data_dir)
+
+
+def open_keyring(settings: Settings) -> Keyring:
+    """The keys as a running server holds them. Raises SettingsError."""
+    return Keyring(open_keys(settings))
 
 
 def _largest_file(max_audio_s: float) -> int:

@@ -31,6 +31,20 @@ def _split(value: Any) -> Any:
     return parts
 
 
+def is_loopback(name: str) -> bool:
+    """Whether a host name or address means this machine, and nothing but it."""
+    lower = name.lower()
+    if lower == "localhost" or lower.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(lower)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return address.is_loopback
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
@@ -53,15 +67,7 @@ class Server(Section):
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the server."""
-        if self.host.lower() == "localhost":
-            return True
-        try:
-            address = ipaddress.ip_address(self.host)
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return address.is_loopback
+        return is_loopback(self.host)
 
 
 class Paths(Section):
@@ -243,7 +249,7 @@ NOT_YET = frozenset(
     {
         "models.device", "models.precision", "models.preload_models", "api.cleanup_temp_files",
         "api.enable_url_downloads", "api.download_timeout_seconds", "api.allow_private_hosts", "api.allowed_hosts",
-        "api.rate_limit_per_minute", "api.webhook_secret", "resource_management.cleanup.output_dir_max_size_gb",
+        "api.webhook_secret", "resource_management.cleanup.output_dir_max_size_gb",
         "resource_management.cleanup.temp_dir_max_files", "resource_management.cleanup.temp_dir_max_age_days",
         "resource_management.cleanup.vc_inputs_max_size_gb", "resource_management.cleanup.cleanup_on_startup",
         "resource_management.cleanup.cleanup_interval_hours", "error_handling.download_retries.max_retries",
@@ -296,9 +302,6 @@ def load(
         raise SettingsError(_explain(error, origin)) from None
     for section, (kind, needed) in _DEFAULTS.items():
         _check_defaults(section, kind, needed, getattr(settings, section))
-    if settings.api.api_key_required:  # better no server than one that only seems to be guarded
-        name = origin.get("api.api_key_required", "api.api_key_required")
-        raise SettingsError(f"{name}: this version cannot ask for keys yet; bind to 127.0.0.1 instead")
     data_dir = base / settings.paths.data_dir.expanduser()
     settings = settings.model_copy(update={"paths": settings.paths.model_copy(update={"data_dir": data_dir})})
     return settings, _warnings(settings, origin)

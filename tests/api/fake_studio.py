@@ -5,6 +5,7 @@ engine's failure, "full" finds the house full, "slow" gives one chunk and then w
 Every other text is said as its own UTF-8 bytes.
 """
 
+import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,11 @@ class FakeStudio:
         self.closed = threading.Semaphore(0)  # live audio was closed
         self.go = threading.Event()  # lets "slow" go on
         self._made = 0
+
+    def within(self, project: str) -> "FakeStudio":
+        view = copy.copy(self)
+        view.library = self.library.within(project)
+        return view
 
     def speak(self, options: SpeechOptions, *, cancel: threading.Event, also: str | None = None) -> SpeechResult:
         self._begin("speak", options, also=also)
@@ -178,12 +184,13 @@ class FakeStudio:
     ) -> tuple[MadeFile, ...]:
         self._made += 1
         stem = name or f"{kind}_{self._made}"
-        place = self.library.outputs.folder(folder)
+        outputs = self.library.outputs
+        place = outputs.folder(folder)
         made = []
         for format in formats:
             path = place / f"{stem}.{format}"
             path.write_bytes(content + format.encode())
-            made.append(MadeFile(format, self.library.outputs.relative(path), path.stat().st_size))
+            made.append(MadeFile(format, outputs.relative(path), path.stat().st_size, outputs.prefix))
         return tuple(made)
 
     def _live(self, content: bytes, format: str, cancel: threading.Event, seed: int | None) -> LiveAudio:

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chatterbox_plus.settings import Api, Settings
-from tests.api.fake_studio import FakeStudio
-from tests.api.live_server import LiveServer, serve
+from tests.api.live_server import LiveServer
 
 DATA = bytes(range(256)) * 4
 
@@ -95,6 +93,3 @@ def test_a_bare_name_finds_nothing_further_down(url: str, server: LiveServer) ->
     assert server.get("/outputs/%C3%A4.wav").status_code == 404
 
 
-def test_caching_is_private_with_keys(url: str, studio: FakeStudio) -> None:
-    with serve(Settings(api=Api(api_key_required=True)), studio) as server:
-        assert server.get(url).headers["Cache-Control"] == "private, max-age=3600"

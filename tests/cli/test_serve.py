@@ -96,10 +96,13 @@ def test_a_wrong_setting_ends_with_usage(shell: Shell, words: list[str], complai
     assert complaint in done.stderr.decode().splitlines()[-1]
 
 
-def test_an_open_address_without_keys_is_warned_of(shell: Shell) -> None:
-    with serving(shell, "--host", "0.0.0.0") as (process, _):
+@pytest.mark.parametrize("words", [["--host", "0.0.0.0"], ["--trusted-hosts", "speech.example"]])
+def test_a_server_that_others_reach_without_keys_says_so_in_a_box(shell: Shell, words: list[str]) -> None:
+    with serving(shell, *words) as (process, said):
         assert process.stderr is not None
-        assert "WARNING: other machines can reach this server" in process.stderr.readline()
+        lines = [*said, *(process.stderr.readline() for _ in range(5))]
+        assert any("asks nobody for a key" in line for line in lines)
+        assert sum(line.startswith("!!") for line in lines) >= 3
 
 
 def test_the_log_goes_to_a_file_too_when_one_is_set(shell: Shell) -> None:

@@ -15,8 +15,9 @@ class Role(StrEnum):
 class Caller:
     """Who asks.
 
-    key: the id of the key that was shown, None where none was. project: the folder below outputs/ and vc_inputs/ that is
-    theirs; "" is all of it. known: False for a stranger on a public route of a server that asks for keys.
+    key: the id of the key that was shown, None where none was. project: the folder below outputs/ and vc_inputs/
+    that is theirs; "" is all of it. known: False for a stranger on a server that asks for keys, whom public routes and
+    signed links meet. link: the one output such a link opens, by its path below outputs/.
     """
 
     role: Role = Role.ADMIN
@@ -24,6 +25,7 @@ class Caller:
     key: str | None = None
     name: str = ""
     known: bool = True
+    link: str | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -35,7 +37,7 @@ class Caller:
 
     def may_read_output(self, path: str) -> bool:
         """Whether the file at that path below outputs/ (forward slashes) is theirs."""
-        return self.is_admin or (self.known and bool(self.project) and path.startswith(f"{self.project}/"))
+        return self.is_admin or path == self.link or (bool(self.project) and path.startswith(f"{self.project}/"))
 
 
 ANYBODY = Caller()

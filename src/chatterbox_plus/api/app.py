@@ -9,14 +9,15 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from chatterbox_plus import __version__
-from chatterbox_plus.api import concat, conversion, errors, openai, outputs, pages, speech, system
+from chatterbox_plus.api import concat, conversion, errors, openai, outputs, pages, session, speech, system
+from chatterbox_plus.api.access import Access
 from chatterbox_plus.api.bridge import Bridge
 from chatterbox_plus.api.errors import Unexpected
 from chatterbox_plus.api.metrics import Metrics
 from chatterbox_plus.api.middleware import EXPOSED_HEADERS, LOOPBACK_ORIGIN, MB, BodyLimit, Door, Introduction
 from chatterbox_plus.api.state import ApiState
 from chatterbox_plus.errors import ModelLoadError
-from chatterbox_plus.house import build_studio
+from chatterbox_plus.house import build_studio, open_keyring
 from chatterbox_plus.settings import Settings
 from chatterbox_plus.synthesis.studio import Studio
 
@@ -39,15 +40,19 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         threads = settings.models.workers + settings.api.queue_limit + SPARE_THREADS
         bridge = Bridge(threads, settings.api.request_timeout_seconds)
-        own = None
+        own = keyring = None
         try:
             if studio is None:
                 own = await bridge.call(_started, settings)
             used = studio or own
             assert used is not None
-            app.state.api = ApiState(settings, used, bridge, metrics)
+            if settings.api.api_key_required:
+                keyring = await bridge.call(open_keyring, settings)
+            app.state.api = ApiState(settings, used, bridge, metrics, keyring)
             yield
         finally:
+            if keyring is not None:
+                await bridge.call(keyring.close)
             bridge.stop()
             if own is not None:
                 await bridge.call(own.close)
@@ -64,7 +69,7 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
         redoc_url=None,
     )
     errors.install(app)
-    for room in (speech, conversion, concat, openai, system, outputs):
+    for room in (speech, conversion, concat, openai, system, outputs, session):
         app.include_router(room.router)
     pages.mount(app, settings.ui)
     _guard(app, settings, metrics)
@@ -91,6 +96,7 @@ def _guard(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     hosts = [*server.trusted_hosts, urlsplit(server.public_url).hostname or "", server.host]
     app.add_middleware(Unexpected)
     app.add_middleware(BodyLimit, max_upload_bytes=round(api.max_upload_mb * MB), max_text_length=api.max_text_length)
+    app.add_middleware(Access, rate_limit_per_minute=api.rate_limit_per_minute, pages=pages.addresses(settings.ui))
     if origins or neighbours:
         app.add_middleware(
             CORSMiddleware,
@@ -102,7 +108,9 @@ def _guard(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         )
     app.add_middleware(
         Door,
-        hosts=hosts if server.loopback or server.trusted_hosts else None,
+        # With keys a rebound name is of no use: its page has none, and our cookie belongs to another name.
+        hosts=None if api.api_key_required and not (server.loopback or server.trusted_hosts) else hosts,
+        local_names=not (server.loopback or server.trusted_hosts),
         origins=origins,
         origin_regex=neighbours,
     )

@@ -15,11 +15,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chatterbox_plus.api.errors import plus_reply
 from chatterbox_plus.api.metrics import Metrics
 from chatterbox_plus.errors import FileTooLarge, PermissionDenied
+from chatterbox_plus.settings import is_loopback
 
 MB = 2**20
 MAX_JSON_BYTES = 2 * MB  # unless longer texts are allowed
 BYTES_PER_CHARACTER = 12  # at worst: two escaped halves of a surrogate pair
-FORM_PATHS = frozenset({"/api/v1/vc", "/api/v1/voice", "/api/v1/vc_input", "/api/v1/concat/mixed"})  # who takes a form apart as it arrives; all others read their body whole
+FORM_PATHS = frozenset(
+    {"/api/v1/vc", "/api/v1/voice", "/api/v1/vc_input", "/api/v1/concat/mixed"}
+)  # who takes a form apart as it arrives; all others read their body whole
 FORM_OVERHEAD_BYTES = 1 * MB  # field names, boundaries and values around an upload
 EXPOSED_HEADERS = (
     "Content-Disposition",
@@ -30,9 +33,21 @@ EXPOSED_HEADERS = (
     "X-Chatterbox-Notes",
     "X-Generation-Seed",
     "X-Processing-Time",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
     "X-Request-ID",
 )
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",  # pages set their own
+}
 LOOPBACK_ORIGIN = r"https?://(localhost|[\w.-]+\.localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?"
+# RFC 6762, RFC 8375, ICANN's reservation of 2024, RFC 2606, and what home routers hand out and nobody can register
+LOCAL_DOMAINS = (".local", ".home.arpa", ".internal", ".test", ".lan", ".home", ".localdomain", ".corp")
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _log = logging.getLogger(__name__)
@@ -59,7 +74,8 @@ class Introduction:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = name
-                headers.setdefault("X-Content-Type-Options", "nosniff")
+                for header, value in SECURITY_HEADERS.items():
+                    headers.setdefault(header, value)
             await send(message)
 
         try:
@@ -75,13 +91,19 @@ class Door:
     """Refuses hosts that are not ours (a rebound DNS name) and pages of strangers that make a browser call us."""
 
     def __init__(
-        self, app: ASGIApp, hosts: Iterable[str] | None, origins: Iterable[str], origin_regex: str | None
+        self,
+        app: ASGIApp,
+        hosts: Iterable[str] | None,
+        origins: Iterable[str],
+        origin_regex: str | None,
+        local_names: bool = False,
     ) -> None:
         """hosts: names to answer to, besides loopback ones; "*.name" for all below; None or "*": any.
 
-        origins, origin_regex: whose pages may call, besides our own.
+        origins, origin_regex: whose pages may call, besides our own. local_names: answer to addresses too, and to names
+        that nobody on the internet can own, as machines on the same network use them.
         """
-        self.app = app
+        self.app, self.local_names = app, local_names
         self.hosts = None if hosts is None else tuple(host.strip().lower() for host in hosts)
         self.origins = frozenset(origins)
         self.origin_regex = re.compile(origin_regex) if origin_regex else None
@@ -95,7 +117,7 @@ class Door:
         if not self._known(host):
             error = PermissionDenied("This host name is not one the server answers to: add it to TRUSTED_HOSTS")
             await plus_reply(scope, error)(scope, receive, send)
-        elif origin is not None and scope["method"] not in _SAFE_METHODS and not self._welcome(origin, host):
+        elif self._is_strange(scope, headers, origin, host):
             error = PermissionDenied("Pages of this origin may not call the server: add it to CORS_ORIGINS")
             await plus_reply(scope, error)(scope, receive, send)
         else:
@@ -108,9 +130,16 @@ class Door:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:
             return False
-        return is_loopback(name) or any(
-            name == known or (known.startswith("*.") and name.endswith(known[1:])) for known in self.hosts
-        )
+        if is_loopback(name) or (self.local_names and is_local(name)):
+            return True
+        return any(name == known or (known.startswith("*.") and name.endswith(known[1:])) for known in self.hosts)
+
+    def _is_strange(self, scope: Scope, headers: Headers, origin: str | None, host: str) -> bool:
+        """Whether a page elsewhere sent this without being told that it may."""
+        if origin is not None:
+            return scope["method"] not in _SAFE_METHODS and not self._welcome(origin, host)
+        # An image or a script of another site: browsers name no origin then, but say what it is (Fetch Metadata).
+        return headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") == "no-cors"
 
     def _welcome(self, origin: str, host: str) -> bool:
         if "*" in self.origins or origin in self.origins:
@@ -154,13 +183,13 @@ class BodyLimit:
         await self.app(scope, count, send)
 
 
-def is_loopback(name: str) -> bool:
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
+def is_local(name: str) -> bool:
+    """An address, a name without a dot, or one below a domain that is never sold: what no rebound DNS name is."""
     try:
-        return ipaddress.ip_address(name).is_loopback
+        ipaddress.ip_address(name)
     except ValueError:
-        return False
+        return bool(name) and ("." not in name or name.endswith(LOCAL_DOMAINS))
+    return True
 
 
 def _printable(text: str) -> str:

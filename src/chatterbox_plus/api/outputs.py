@@ -31,6 +31,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}},
     206: {"description": "The part of it that was asked for."},
     304: {"description": "Not changed."},
+    401: ERRORS[401],
     403: ERRORS[403],
     404: ERRORS[404],
     416: {**ERRORS[404], "description": "The range lies outside the file."},
@@ -41,7 +42,10 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 @router.head("/outputs/{path:path}", include_in_schema=False)
 async def fetch(path: str, request: Request, state: State) -> Response:
     """A file by the URL that a reply gave."""
-    found, stat = await state.bridge.call(_find, state.studio.library.outputs.exact, path)
+    outputs = state.studio.library.outputs
+    if not state.caller.may_read_output(path):
+        raise _missing(path)
+    found, stat = await state.bridge.call(_find, outputs.exact, path.removeprefix(outputs.prefix))
     keys = state.settings.api.api_key_required
     response = FileResponse(
         found,
@@ -74,7 +78,11 @@ def _find(exact: Callable[[str], Path], path: str) -> tuple[Path, os.stat_result
             return found, found.stat()
     except (UnsupportedFormat, FileNotFoundError):
         pass
-    raise NotFound(f"File not found: {Path(path).name[:200]}")
+    raise _missing(path)
+
+
+def _missing(path: str) -> NotFound:
+    return NotFound(f"File not found: {Path(path).name[:200]}")
 
 
 def _unchanged(request: Headers, response: Headers) -> bool:

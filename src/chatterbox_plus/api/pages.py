@@ -41,6 +41,11 @@ _REDOC = """<link rel="stylesheet" href="/assets/redoc.css">
 <script src="/assets/docs/redoc.standalone.js"></script>"""
 
 
+def addresses(ui: Ui) -> frozenset[str]:
+    """The page's other addresses."""
+    return frozenset({"/" + ui.mount_path.strip("/")} if ui.enable_ui else ())
+
+
 def mount(app: FastAPI, ui: Ui) -> None:
     """Serve the pages and everything they load."""
     document = (_WEB / "index.html").read_text(encoding="utf-8").replace("Chatterbox Plus", escape(ui.title))

@@ -38,11 +38,13 @@ ReturnFormat = Annotated[
 _AUDIO = {FORMATS[name].media_type: {"schema": {"type": "string", "format": "binary"}} for name in NATIVE_FORMATS}
 _ERRORS = {
     400: "The request makes no sense, or a file is not audio.",
+    401: "The server asks for a key, and none of its own was shown.",
     403: "A name leads out of its folder, or the caller is not welcome.",
     404: "A voice, input or output does not exist.",
     409: "The model is not installed, or a name is ambiguous.",
     413: "The request is too large.",
     422: "A field is missing or out of its range.",
+    429: "More requests in a minute than this caller may make; see Retry-After.",
     500: "The engine failed.",
     503: "Too many requests are waiting; see Retry-After.",
     504: "No progress for too long.",

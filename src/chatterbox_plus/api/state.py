@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from chatterbox_plus.access.caller import ANYBODY, Caller
+from chatterbox_plus.access.keyring import Keyring
 from chatterbox_plus.api.bridge import Bridge
 from chatterbox_plus.api.metrics import Metrics
 from chatterbox_plus.errors import PermissionDenied
@@ -21,6 +22,7 @@ class ApiState:
     studio: Studio
     bridge: Bridge
     metrics: Metrics
+    keyring: Keyring | None = None  # None: nobody is asked for a key
     caller: Caller = ANYBODY
 
 

@@ -13,11 +13,12 @@ from contextlib import closing
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from chatterbox_plus import __version__
 from chatterbox_plus.commands import flags
 from chatterbox_plus.errors import BadRequest, ModelLoadError, SettingsError
-from chatterbox_plus.settings import ENVIRONMENT, SECRET, Settings, load
+from chatterbox_plus.settings import ENVIRONMENT, SECRET, Settings, is_loopback, load
 
 if TYPE_CHECKING:
     from chatterbox_plus.synthesis.studio import Studio
@@ -154,10 +155,24 @@ def _introduce(settings: Settings, listener: socket.socket, studio: "Studio") ->
         f"  speaks with: {voice}",
         "  documentation: /docs    to stop: Ctrl-C",
     ]
-    if not server.loopback and not settings.api.api_key_required:
-        lines += [
-            "  WARNING: other machines can reach this server, and it asks nobody for a key:",
-            f"  whoever reaches port {port} can use every voice and read every output. Bind to 127.0.0.1 to stop that.",
-        ]
+    lines += _warning(settings, port)
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
+
+
+def _warning(settings: Settings, port: int) -> list[str]:
+    """What must not be missed: who else can use the server."""
+    server, api = settings.server, settings.api
+    elsewhere = [name for name in (*server.trusted_hosts, urlsplit(server.public_url).hostname or "") if name]
+    if api.api_key_required or (server.loopback and all(map(is_loopback, elsewhere))):
+        return []
+    lines = [
+        "WARNING: OTHERS CAN REACH THIS SERVER, AND IT ASKS NOBODY FOR A KEY.",
+        f"Whoever reaches port {port} can use every voice, read and delete every file, and run this machine hot.",
+        "To ask for keys:   chatterbox-plus keys add NAME   and set   CHATTERBOX_API_KEY_REQUIRED=true",
+        "To keep others out:   CHATTERBOX_HOST=127.0.0.1",
+    ]
+    _log.warning("others can reach this server, and it asks nobody for a key")
+    wide = max(map(len, lines))
+    edge = "!" * (wide + 6)
+    return ["", edge, *(f"!! {line:<{wide}} !!" for line in lines), edge, ""]

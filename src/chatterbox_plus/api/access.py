@@ -1,0 +1,167 @@
+"""Who may ask, and how often: keys, the page's session, signed links, rate limits. Plain ASGI.
+
+Everything needs a key unless it is in the list of what is public: a route nobody thought of is closed, not open.
+"""
+
+import asyncio
+import ipaddress
+import math
+import time
+from urllib.parse import parse_qs
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chatterbox_plus.access.caller import ANYBODY, STRANGER, Caller, Role
+from chatterbox_plus.access.key import Key
+from chatterbox_plus.access.keyring import Keyring
+from chatterbox_plus.api.errors import plus_reply
+from chatterbox_plus.errors import RateLimited, Unauthorized
+
+COOKIE = "chatterbox_session"
+OUTPUTS = "/outputs/"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+PUBLIC = frozenset(
+    {
+        "/",
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+        "/api/v1/health",
+        "/api/v1/ready",
+        # Open WebUI and others fetch these without their key, and fall back to wrong lists when refused
+        "/v1/models",
+        "/v1/audio/models",
+        "/v1/audio/voices",
+        "/models",
+        "/audio/models",
+        "/audio/voices",
+    }
+)
+"""What anybody may GET, key or not; what lies below `/assets/` and a single model of `/v1/models` too."""
+_PUBLIC_BELOW = ("/assets/", "/v1/models/", "/models/")
+_SESSION = "/api/v1/session"
+_NEEDED = "This server asks for a key: send it as Authorization: Bearer … or as x-api-key"
+_WRONG = "The key is not one of this server's, or was revoked"
+
+
+class Access:
+    """Finds out who asks (`scope["state"]["caller"]`), refuses who may not, and counts requests against a rate.
+
+    Keys are asked for when the app's state has a keyring.
+    """
+
+    def __init__(self, app: ASGIApp, rate_limit_per_minute: int, pages: frozenset[str] = frozenset()) -> None:
+        """rate_limit_per_minute: for whom no other is set; 0 = none. pages: further paths that anybody may GET."""
+        self.app, self._rate_limit, self._pages = app, rate_limit_per_minute, pages
+        self._counts = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        public = self._is_public(scope)
+        caller, key = ANYBODY, None
+        keyring: Keyring | None = scope["app"].state.api.keyring
+        if keyring is not None:
+            if keyring.stale:
+                await asyncio.to_thread(keyring.refresh)
+            shown = _shown_key(headers)
+            key = _find(keyring, shown, scope, headers)
+            caller = key.caller if key else _stranger(keyring, scope)
+            if not (caller.known or caller.link or public):
+                error = Unauthorized(_WRONG if shown else _NEEDED)
+                answer = plus_reply(scope, error)
+                answer.headers["WWW-Authenticate"] = "Bearer"
+                await answer(scope, receive, send)
+                return
+        scope["state"]["caller"] = caller
+        if public or scope["path"].startswith(OUTPUTS) or scope["method"] == "OPTIONS":
+            await self.app(scope, receive, send)
+        else:
+            await self._counted(key, scope, receive, send)
+
+    def _is_public(self, scope: Scope) -> bool:
+        path = scope["path"]
+        if path == _SESSION:
+            return True
+        return scope["method"] in SAFE_METHODS and (
+            path in PUBLIC or path in self._pages or path.startswith(_PUBLIC_BELOW) or scope["method"] == "OPTIONS"
+        )
+
+    async def _counted(self, key: Key | None, scope: Scope, receive: Receive, send: Send) -> None:
+        own = key.rate_limit_per_minute if key else None
+        most = self._rate_limit if own is None else own
+        if not most:
+            await self.app(scope, receive, send)
+            return
+        who, item = key.id if key else _address(scope), RateLimitItemPerMinute(most)
+        free = self._counts.hit(item, who)
+        stats = self._counts.get_window_stats(item, who)
+        told = {
+            "X-RateLimit-Limit": str(most),
+            "X-RateLimit-Remaining": str(max(0, stats.remaining) if free else 0),
+            "X-RateLimit-Reset": str(math.ceil(stats.reset_time)),
+        }
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(told)
+            await send(message)
+
+        if free:
+            await self.app(scope, receive, tell)
+            return
+        answer = plus_reply(scope, RateLimited(f"More than {most} requests in a minute: ask again a little later"))
+        answer.headers["Retry-After"] = str(max(1, math.ceil(stats.reset_time - time.time())))
+        await answer(scope, receive, tell)
+
+
+def _find(keyring: Keyring, shown: str, scope: Scope, headers: Headers) -> Key | None:
+    if shown:
+        return keyring.find(shown)
+    cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+    return keyring.of_session(cookie) if cookie and _from_our_page(scope, headers) else None
+
+
+def _stranger(keyring: Keyring, scope: Scope) -> Caller:
+    path = scope["path"]
+    if scope["method"] not in ("GET", "HEAD") or not path.startswith(OUTPUTS):
+        return STRANGER
+    query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
+    expires, signature = (query.get(name, [""])[0] for name in ("expires", "signature"))
+    path = path.removeprefix(OUTPUTS)
+    if not signature or not keyring.signer.link_is_valid(path, expires, signature):
+        return STRANGER
+    return Caller(role=Role.USER, known=False, link=path)
+
+
+def _shown_key(headers: Headers) -> str:
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" and value.strip() else headers.get("x-api-key", "").strip()
+
+
+def _from_our_page(scope: Scope, headers: Headers) -> bool:
+    """Whether a cookie may speak for its owner: a page elsewhere, another port of this machine too, could have sent
+    the request with it. Browsers name the origin of everything but plain GETs, whose answer such a page cannot read."""
+    origin = headers.get("origin")
+    if origin is None:
+        return scope["method"] in SAFE_METHODS
+    return origin.partition("://")[2] == headers.get("host", "")
+
+
+def _address(scope: Scope) -> str:
+    """Who asks without a key: an IPv4 address, or the /64 network that one IPv6 customer has."""
+    host = scope["client"][0] if scope.get("client") else ""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return str(host)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+    return str(address)
