@@ -104,7 +104,7 @@ class Door:
         that nobody on the internet can own, as machines on the same network use them.
         """
         self.app, self.local_names = app, local_names
-        self.hosts = None if hosts is None else tuple(host.strip().lower() for host in hosts)
+        self.hosts = None if hosts is None else tuple(host.strip().lower() for host in hosts if host)
         self.origins = frozenset(origins)
         self.origin_regex = re.compile(origin_regex) if origin_regex else None
 
