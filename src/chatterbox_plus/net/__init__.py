@@ -1,0 +1,1 @@
+"""The way out: everything fetched from other machines goes through one guarded client."""
