@@ -39,7 +39,7 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         threads = settings.models.workers + settings.api.queue_limit + SPARE_THREADS
-        bridge = Bridge(threads, settings.api.request_timeout_seconds)
+        bridge = Bridge(threads, settings.api.request_timeout_seconds, metrics.made)
         own = keyring = None
         try:
             if studio is None:
@@ -58,7 +58,7 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
                 await bridge.call(own.close)
             bridge.close()
 
-    metrics = Metrics()
+    metrics = Metrics(settings.error_handling.error_tracking.max_errors_stored)
     app = FastAPI(
         title="Chatterbox Plus",
         version=__version__,

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextvars import copy_context
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -13,11 +14,12 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from chatterbox_plus.errors import Cancelled, PlusError, Stopping
-from chatterbox_plus.synthesis.results import LiveAudio
+from chatterbox_plus.synthesis.results import LiveAudio, Result
 
 Cancel = threading.Event
 MakeLive = Callable[[Cancel, ExitStack], LiveAudio]
 """Starts live audio: gets the event that says the client has left, and a stack for what must live as long."""
+Made = Callable[[Result], None]
 READ_AHEAD = 2  # chunks made before the client has taken the ones before them
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -33,12 +35,13 @@ class Stalled(Cancelled):
 class Bridge:
     """Runs the studio's blocking calls in threads that nothing else uses."""
 
-    def __init__(self, threads: int, patience_s: float) -> None:
+    def __init__(self, threads: int, patience_s: float, made: Made = lambda _: None) -> None:
         """threads: more than the studio lets in, so that a full house is refused at once instead of waiting here.
 
-        patience_s: how long a listener may take nothing before the stream is broken off.
+        patience_s: how long a listener may take nothing before the stream is broken off. made: told of every result, in
+        any thread.
         """
-        self._patience_s = patience_s
+        self._patience_s, self._made = patience_s, made
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="studio")
         self._under_way: set[Callable[[], None]] = set()  # what calls each piece of work off
         self._stopping = False
@@ -48,12 +51,15 @@ class Bridge:
         cancel = Cancel()
         with self._counted(cancel):
             async with watching(request.receive, cancel.set):
-                return await self.call(work, cancel)
+                result = await self.call(work, cancel)
+        if isinstance(result, Result):
+            self._made(result)
+        return result
 
     async def open(self, request: Request, make: MakeLive) -> "Stream":
         """Start live audio and wait for its first bytes: whatever fails before them is still an error reply."""
         stream = Stream(self._patience_s)
-        work = self._pool.submit(stream.pump, make)
+        work = self._pool.submit(copy_context().run, stream.pump, make, self._made)
         self._under_way.add(stream.stop)
         work.add_done_callback(lambda _: self._under_way.discard(stream.stop))
         work.add_done_callback(stream.over)
@@ -65,12 +71,16 @@ class Bridge:
     async def call(self, work: Callable[..., T], *arguments: object) -> T:
         """`work` in one of the threads; if the caller is cancelled, an event among the arguments is set."""
         try:
-            return await asyncio.wrap_future(self._pool.submit(work, *arguments))
+            return await asyncio.wrap_future(self._pool.submit(copy_context().run, work, *arguments))
         except asyncio.CancelledError:
             for argument in arguments:
                 if isinstance(argument, Cancel):
                     argument.set()
             raise
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
 
     def stop(self) -> None:
         """Calls off all that is under way: replies say so, streams break off."""
@@ -120,7 +130,7 @@ class Stream:
         assert self._live is not None
         return self._live
 
-    def pump(self, make: MakeLive) -> None:
+    def pump(self, make: MakeLive, made: Made) -> None:
         """All of the work, in one thread. Raises what breaks it off."""
         with ExitStack() as holds:
             self._live = make(self.cancel, holds)
@@ -131,6 +141,8 @@ class Stream:
                 if self.cancel.is_set():
                     raise Cancelled("the client left")
                 self._put(chunk)
+            if self._live.result is not None:
+                made(self._live.result)
 
     def over(self, work: Future[None]) -> None:
         """After the last chunk comes how it ended: None or an error, never silence."""
@@ -201,12 +213,13 @@ class LiveResponse(StreamingResponse):
                 end = {"type": "http.response.body", "body": self._last(), "more_body": False}
                 await self._stream.give(send(end))
         except Stalled as error:
-            _log.warning("%s: %s", request_id(scope), error.message)
+            _log.warning("%s", error.message)
         except Cancelled:
-            _log.info("%s: the listener left", request_id(scope))
+            _log.info("the listener left")
         except PlusError as error:
+            blame(scope, error.status, error.code)
             # Returning without the last message makes the server close the connection without ending the body.
-            _log.error("%s: the stream broke off: %s", request_id(scope), error.message)
+            _log.error("the stream broke off: %s", error.message)
         finally:
             self._stream.stop()
 
@@ -214,6 +227,17 @@ class LiveResponse(StreamingResponse):
 def request_id(scope: Scope) -> str:
     """The id of the request, as in its X-Request-ID."""
     return str(scope.get("state", {}).get("request_id", "-"))
+
+
+def blame(scope: Scope, status: int, code: str) -> None:
+    """Remembers what went wrong with the request, for the counts and the list of errors."""
+    scope.setdefault("state", {})["blame"] = (status, code)
+
+
+def blame_of(scope: Scope) -> tuple[int, str] | None:
+    """Status and code of what went wrong: also where a 200 had been sent already."""
+    found: tuple[int, str] | None = scope["state"].get("blame")
+    return found
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chatterbox_plus.api.bridge import request_id
+from chatterbox_plus.api.bridge import blame, request_id
 from chatterbox_plus.errors import Cancelled, PlusError
 
 MAX_INPUT_CHARS = 200  # of a wrong value, repeated back in a 422
@@ -125,7 +125,7 @@ class Unexpected:
         try:
             await self.app(scope, receive, watch)
         except Exception:  # noqa: BLE001 - the border: nothing unexpected may show
-            _log.exception("%s: unexpected error at %s %s", request_id(scope), scope["method"], scope["path"])
+            _log.exception("unexpected error at %s %s", scope["method"], scope["path"])
             if not started:  # else the body stays without its end, and the server closes the connection
                 message = f"Something went wrong in the server; its log has more under {request_id(scope)}"
                 await reply(scope, 500, "INTERNAL_ERROR", message)(scope, receive, send)
@@ -142,7 +142,7 @@ def reply(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """The error in the shape of the route it happened on."""
-    scope.setdefault("state", {})["error_code"] = code
+    blame(scope, status, code)
     if _is_openai(scope):
         status = 400 if status == 422 else status
         kind = "invalid_request_error" if status < 500 else "server_error"
@@ -180,7 +180,7 @@ def plus_reply(scope: Scope, error: PlusError) -> Response:
         ]
     headers = None if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     if error.status >= 500:
-        _log.error("%s: %s: %s", request_id(scope), error.code, error.message, exc_info=error.__cause__)
+        _log.error("%s: %s", error.code, error.message, exc_info=error.__cause__)
     return reply(scope, error.status, error.code, error.message, param=error.param, detail=detail, headers=headers)
 
 

@@ -12,9 +12,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chatterbox_plus.api.bridge import blame_of
 from chatterbox_plus.api.errors import plus_reply
 from chatterbox_plus.api.metrics import Metrics
 from chatterbox_plus.errors import FileTooLarge, PermissionDenied
+from chatterbox_plus.logs import REQUEST
 from chatterbox_plus.settings import is_loopback
 
 MB = 2**20
@@ -48,6 +50,7 @@ SECURITY_HEADERS = {
 LOOPBACK_ORIGIN = r"https?://(localhost|[\w.-]+\.localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?"
 # RFC 6762, RFC 8375, ICANN's reservation of 2024, RFC 2606, and what home routers hand out and nobody can register
 LOCAL_DOMAINS = (".local", ".home.arpa", ".internal", ".test", ".lan", ".home", ".localdomain", ".corp")
+NO_ROUTE = "(none)"  # what a request that meets no route is counted as
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _log = logging.getLogger(__name__)
@@ -66,6 +69,7 @@ class Introduction:
         asked = Headers(scope=scope).get("x-request-id", "")
         name = asked if _SANE_ID.fullmatch(asked) else f"req_{secrets.token_hex(12)}"
         scope.setdefault("state", {})["request_id"] = name
+        REQUEST.set(name)
         began, status = time.perf_counter(), 499
 
         async def sign(message: Message) -> None:
@@ -81,10 +85,26 @@ class Introduction:
         try:
             await self.app(scope, receive, sign)
         finally:
-            took_s = time.perf_counter() - began
-            route = getattr(scope.get("route"), "path", "(none)")
-            self.metrics.count(f"{scope['method']} {route}", status, took_s, scope["state"].get("error_code"))
-            _log.info("%s %s %s %d %.0f ms", name, scope["method"], _printable(scope["path"]), status, took_s * 1000)
+            self._note(scope, name, status, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, name: str, status: int, took_s: float) -> None:
+        """Nothing of the query or the body: there may be secrets in the one and somebody's words in the other."""
+        method, path = scope["method"], _printable(scope["path"])
+        route = getattr(scope.get("route"), "path", NO_ROUTE)
+        blamed, code = blame_of(scope) or (status, None)
+        self.metrics.count(method, route, status, took_s, code)
+        if code:
+            self.metrics.failures.record(f"{method} {route}", code, blamed, name)
+        if _log.isEnabledFor(logging.INFO):
+            took_ms = took_s * 1000
+            fields = {
+                "method": method,
+                "path": path,
+                "route": route,
+                "status": status,
+                "duration_ms": round(took_ms, 1),
+            }
+            _log.info("%s %s %d %.0f ms", method, path, status, took_ms, extra={"fields": fields})
 
 
 class Door:
