@@ -12,18 +12,19 @@ from typing import Literal
 import av
 import numpy as np
 
-from chatterbox_plus.audio.clip import Samples, samples_in, silence
+from chatterbox_plus.audio.clip import Clip, Samples, samples_in, silence
 from chatterbox_plus.audio.graph import FilterGraph
 from chatterbox_plus.audio.limiter import HIGHEST_CEILING_DBTP, Limiter, decibels
 from chatterbox_plus.audio.truepeak import TruePeak
 
-__all__ = ["GainPlan", "Levels", "Limiter", "Meter", "normalise"]
+__all__ = ["GainPlan", "Levels", "Limiter", "Meter", "integrated_lufs", "normalise"]
 
 GATING_BLOCK_S = 0.4  # BS.1770-4: what integrated loudness is made of; anything shorter has none
 ABSOLUTE_GATE_LUFS = -70.0  # BS.1770-4; nothing above it reads as silence
 CLOSE_ENOUGH_LU = 0.2  # well inside the 0.5 LU that R128 allows
 MOST_LIMITING_DB = 24.0  # how far the gain may push peaks into the limiter; further only distorts
 MOST_PASSES = 8
+_NO_DENORMALS = np.float32(1e-9)  # the filter takes five times as long over digital silence
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,18 @@ class Meter:
     def _read(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
             self._readings = dict(frame.metadata) or self._readings  # a part of 0.1 s at the end brings none
+
+
+def integrated_lufs(clip: Clip) -> float:
+    """Integrated loudness alone, five times as fast as a Meter; -inf where there is none. Short sounds as a Meter."""
+    samples, block = clip.samples, samples_in(GATING_BLOCK_S, clip.rate)
+    if 0 < samples.shape[-1] < block:
+        samples = np.concatenate([samples] * (2 * math.ceil(block / samples.shape[-1])), axis=-1)
+    graph = _ebur128(clip.rate, clip.channels)
+    frames = graph.push(samples + _NO_DENORMALS) + graph.finish()
+    readings = [dict(frame.metadata).get("lavfi.r128.I") for frame in frames]
+    lufs = next((float(reading) for reading in reversed(readings) if reading is not None), -math.inf)
+    return lufs if lufs > ABSOLUTE_GATE_LUFS else -math.inf
 
 
 def _ebur128(rate: int, channels: int) -> FilterGraph:

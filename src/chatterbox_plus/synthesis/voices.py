@@ -10,9 +10,10 @@ from threading import Event
 from typing import Any
 
 from chatterbox_plus.audio.decode import Decoder
+from chatterbox_plus.audio.quality import check_length
 from chatterbox_plus.engines.base import EngineInfo, Reference
 from chatterbox_plus.engines.builtin.voices import resolve_stock
-from chatterbox_plus.errors import InvalidAudio, NotFound, PermissionDenied
+from chatterbox_plus.errors import NotFound, PermissionDenied
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.records import Voice
 
@@ -39,7 +40,6 @@ name in reference_audio/ comes first, so anybody can put their own voice behind 
 
 REFERENCE_RATE = 24_000  # Hz
 REFERENCE_MAX_S = 120.0  # the models listen to 6-15 s; a person's median pitch can take a minute to settle
-REFERENCE_MIN_S = 0.3
 _KEPT_BYTES = 128 * 2**20  # decoded references in memory: at least a dozen of the longest
 
 
@@ -125,8 +125,7 @@ class Voices:
         clip = self._decoder.read(
             recording, rate=REFERENCE_RATE, channels=1, max_s=REFERENCE_MAX_S, cancel=cancel, name=name
         )
-        if clip.duration_s < REFERENCE_MIN_S:
-            raise InvalidAudio(f"the voice {name} is shorter than {REFERENCE_MIN_S} s: nothing can be learnt from it")
+        check_length(clip.duration_s, f"the voice {name}")
         digest = hashlib.blake2b(clip.samples.tobytes(), digest_size=16, person=b"reference").hexdigest()
         reference = Reference(digest, clip)
         with self._lock:
