@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import LiveServer
+from tests.live import LiveServer, live_server
 from tests.needs import missing
 
 FLAGS = [
@@ -44,3 +44,14 @@ def test_the_page_lists_the_voices(server: LiveServer, tmp_path: Path) -> None:
     text = rendered(server.url + "/", tmp_path)
     for voice in ("speaker1.wav", "narrator.wav", "alloy"):
         assert voice in text
+
+
+def test_the_page_asks_for_a_key_where_the_server_does(tmp_path: Path) -> None:
+    with live_server(tmp_path / "house", env={"CHATTERBOX_API_KEY_REQUIRED": "true"}) as guarded:
+        text = rendered(guarded.url + "/", tmp_path / "profile")
+    assert '<form id="access">' in text
+    assert re.search(r'<form id="speech" hidden(="")?>', text)
+
+
+def test_the_page_asks_nobody_else(server: LiveServer, tmp_path: Path) -> None:
+    assert re.search(r'<form id="access" hidden(="")?>', rendered(server.url + "/", tmp_path))

@@ -49,6 +49,13 @@ _NEEDED = "This server asks for a key: send it as Authorization: Bearer … or a
 _WRONG = "The key is not one of this server's, or was revoked"
 
 
+def is_public(method: str, path: str) -> bool:
+    """Whether anybody may ask for that, key or not."""
+    if path == _SESSION or method == "OPTIONS":
+        return True
+    return method in SAFE_METHODS and (path in PUBLIC or path.startswith(_PUBLIC_BELOW))
+
+
 class Access:
     """Finds out who asks (`scope["state"]["caller"]`), refuses who may not, and counts requests against a rate.
 
@@ -65,7 +72,7 @@ class Access:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        public = self._is_public(scope)
+        public = is_public(scope["method"], scope["path"]) or scope["path"] in self._pages
         caller, key = ANYBODY, None
         keyring: Keyring | None = scope["app"].state.api.keyring
         if keyring is not None:
@@ -85,14 +92,6 @@ class Access:
             await self.app(scope, receive, send)
         else:
             await self._counted(key, scope, receive, send)
-
-    def _is_public(self, scope: Scope) -> bool:
-        path = scope["path"]
-        if path == _SESSION:
-            return True
-        return scope["method"] in SAFE_METHODS and (
-            path in PUBLIC or path in self._pages or path.startswith(_PUBLIC_BELOW) or scope["method"] == "OPTIONS"
-        )
 
     async def _counted(self, key: Key | None, scope: Scope, receive: Receive, send: Send) -> None:
         own = key.rate_limit_per_minute if key else None

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from chatterbox_plus import __version__
-from chatterbox_plus.api import concat, conversion, errors, openai, outputs, pages, session, speech, system
+from chatterbox_plus.api import concat, conversion, description, errors, openai, outputs, pages, session, speech, system
 from chatterbox_plus.api.access import Access
 from chatterbox_plus.api.bridge import Bridge
 from chatterbox_plus.api.errors import Unexpected
@@ -72,6 +72,7 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
     for room in (speech, conversion, concat, openai, system, outputs, session):
         app.include_router(room.router)
     pages.mount(app, settings.ui)
+    description.finish(app)
     _guard(app, settings, metrics)
     return app
 

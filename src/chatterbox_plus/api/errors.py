@@ -143,7 +143,7 @@ def reply(
 ) -> Response:
     """The error in the shape of the route it happened on."""
     blame(scope, status, code)
-    if _is_openai(scope):
+    if is_openai(scope["path"]):
         status = 400 if status == 422 else status
         kind = "invalid_request_error" if status < 500 else "server_error"
         named = _named(scope, param) if param else None
@@ -163,13 +163,14 @@ def reply(
     return Reply(body, status, headers=headers)
 
 
-def _is_openai(scope: Scope) -> bool:
-    return str(scope["path"]).startswith(_OPENAI_PREFIXES)
+def is_openai(path: str) -> bool:
+    """Whether errors at that path have OpenAI's form."""
+    return path.startswith(_OPENAI_PREFIXES)
 
 
 def _named(scope: Scope, field: str) -> str:
     """Our field as the route's clients call it."""
-    return _OPENAI_NAMES.get(field, field) if _is_openai(scope) else field
+    return _OPENAI_NAMES.get(field, field) if is_openai(scope["path"]) else field
 
 
 def plus_reply(scope: Scope, error: PlusError) -> Response:

@@ -36,7 +36,7 @@ ReturnFormat = Annotated[
 ]
 
 _AUDIO = {FORMATS[name].media_type: {"schema": {"type": "string", "format": "binary"}} for name in NATIVE_FORMATS}
-_ERRORS = {
+MEANINGS = {
     400: "The request makes no sense, or a file is not audio.",
     401: "The server asks for a key, and none of its own was shown.",
     403: "A name leads out of its folder, or the caller is not welcome.",
@@ -51,7 +51,7 @@ _ERRORS = {
     507: "No room is left in the data folder; nothing was stored.",
 }
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorBody, "description": text} for status, text in _ERRORS.items()
+    status: {"model": ErrorBody, "description": text} for status, text in MEANINGS.items()
 }
 
 

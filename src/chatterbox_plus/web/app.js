@@ -1,6 +1,13 @@
-const [form, text, voice, status, player, engine] = ["form", "#text", "#voice", "#status", "#player", "#engine"].map(
-  (name) => document.querySelector(name),
-);
+const [access, key, form, text, voice, status, player, engine] = [
+  "#access",
+  "#key",
+  "#speech",
+  "#text",
+  "#voice",
+  "#status",
+  "#player",
+  "#engine",
+].map((name) => document.querySelector(name));
 
 const KINDS = { file: "Recordings", alias: "OpenAI's names", stock: "The engine's own" };
 
@@ -18,6 +25,29 @@ async function introduce() {
   if (speaker?.preview) engine.textContent = "This is the built-in preview voice.";
 }
 
+function showDoor(closed) {
+  access.hidden = !closed;
+  form.hidden = closed;
+}
+
+async function knock() {
+  const { authenticated } = await (await fetch("/api/v1/session")).json();
+  showDoor(!authenticated);
+}
+
+async function enter() {
+  const reply = await fetch("/api/v1/session", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ key: key.value }),
+  });
+  const answer = await reply.json();
+  if (!reply.ok) throw new Error(answer.error);
+  key.value = "";
+  status.textContent = "";
+  showDoor(false);
+}
+
 async function speak() {
   status.textContent = "Speaking…";
   const body = { text: text.value, reference_audio_filename: voice.value || null, export_formats: ["mp3"] };
@@ -26,6 +56,7 @@ async function speak() {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });
+  if (reply.status === 401) showDoor(true);
   if (!reply.ok) throw new Error((await reply.json()).error);
   URL.revokeObjectURL(player.src);
   player.src = URL.createObjectURL(await reply.blob());
@@ -34,17 +65,21 @@ async function speak() {
   await player.play();
 }
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const button = form.querySelector("button");
-  button.disabled = true;
-  try {
-    await speak();
-  } catch (error) {
-    status.textContent = error.message;
-  } finally {
-    button.disabled = false;
-  }
-});
+function onSubmit(of, action) {
+  of.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = of.querySelector("button");
+    button.disabled = true;
+    try {
+      await action();
+    } catch (error) {
+      status.textContent = error.message;
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
 
-Promise.all([listVoices(), introduce()]).catch((error) => (status.textContent = error.message));
+onSubmit(form, speak);
+onSubmit(access, enter);
+Promise.all([knock(), listVoices(), introduce()]).catch((error) => (status.textContent = error.message));
