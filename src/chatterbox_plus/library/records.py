@@ -35,20 +35,20 @@ class Voice:
     def of(cls, path: Path, url: str, sidecar: Mapping[str, Any]) -> "Voice":
         """Whatever the sidecar lacks or has in the wrong type gets the default. Raises OSError if the file is gone."""
         stat = path.stat()
-        name = _text(sidecar.get("name")) or without_audio_suffix(path.name)
+        name = text_of(sidecar.get("name")) or without_audio_suffix(path.name)
         parameters = sidecar.get("default_parameters")
         return cls(
             path=path,
             url=url,
             key=(url, stat.st_mtime_ns, stat.st_size),
             name=name,
-            description=_text(sidecar.get("description")) or f"Voice file: {name}",
-            tags=_tags(sidecar.get("tags")),
+            description=text_of(sidecar.get("description")) or f"Voice file: {name}",
+            tags=tags_of(sidecar.get("tags")),
             default_parameters=(
                 {k: v for k, v in parameters.items() if v is not None} if isinstance(parameters, Mapping) else {}
             ),
-            created_date=_text(sidecar.get("created_date")),
-            last_used=_text(sidecar.get("last_used")),
+            created_date=text_of(sidecar.get("created_date")),
+            last_used=text_of(sidecar.get("last_used")),
             usage_count=usage_count(sidecar),
         )
 
@@ -77,17 +77,27 @@ class Generation:
 
 def usage_count(sidecar: Mapping[str, Any]) -> int:
     """How often the voice was used; 0 for anything that is no count."""
-    value = sidecar.get("usage_count")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return 0
-    return max(0, int(value))
+    return int(finite(sidecar.get("usage_count")) or 0)
 
 
-def _text(value: Any) -> str | None:
+def finite(value: object, *, above: float = 0.0) -> float | None:
+    """A number of at least `above`, None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) and number >= above else None
+
+
+def text_of(value: Any) -> str | None:
+    """Text with something in it, else None."""
     return value if isinstance(value, str) and value.strip() else None
 
 
-def _tags(value: Any) -> tuple[str, ...]:
+def tags_of(value: Any) -> tuple[str, ...]:
+    """From a list or a comma separated text, without repeats."""
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, list):

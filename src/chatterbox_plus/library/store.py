@@ -7,12 +7,14 @@ never found or listed. Audio is known by its extension only; nothing here opens 
 import contextlib
 import json
 import logging
+import math
 import os
+import secrets
 import stat
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,9 +27,19 @@ from chatterbox_plus.errors import (
     SettingsError,
     UnsupportedFormat,
 )
+from chatterbox_plus.library.index import Index
+from chatterbox_plus.library.measuring import Measuring
 from chatterbox_plus.library.naming import is_device, nfc, parts, safe_folder, safe_name, shown
 from chatterbox_plus.library.survey import Found, files_below
-from chatterbox_plus.library.writing import TEMPORARY_SUFFIXES, Reservation, dump_json, write_whole, writing
+from chatterbox_plus.library.writing import (
+    TEMPORARY_SUFFIXES,
+    Reservation,
+    dump_json,
+    publish,
+    sync_folder,
+    write_whole,
+    writing,
+)
 
 MAX_SIDECAR_BYTES = 16 * 2**20
 STALE_S = 3600.0  # a temporary file untouched for so long has no writer any more
@@ -63,8 +75,13 @@ class Store:
         self.prefix = prefix
         self._missing = missing
         self._sidecar_per_stem = sidecar_per_stem
+        self.index = Index(
+            self.root, suffixes, places=self._sidecars, read=self.read_json, root_has_sidecars=sidecar_per_stem
+        )
+        self.measuring = Measuring(self.root, self.index)
         self._locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
         self._locks_guard = threading.Lock()
+        self._folders_guard = threading.Lock()
 
     def within(self, folder: str) -> "Store":
         """The store of one folder of this one, made when missing: nothing else of this one is reached through it.
@@ -72,13 +89,16 @@ class Store:
         Raises as `folder` does.
         """
         inside = safe_folder(folder).as_posix()
-        return Store(
+        store = Store(
             self.folder(folder),
             self.suffixes,
             missing=self._missing,
             sidecar_per_stem=self._sidecar_per_stem,
             prefix=f"{self.prefix}{inside}/",
         )
+        store._locks, store._locks_guard = self._locks, self._locks_guard  # the files are the same ones
+        store._folders_guard = self._folders_guard
+        return store
 
     # Finding
 
@@ -106,6 +126,14 @@ class Store:
         if found is None:
             raise self.not_found(name)
         return self._audio(found, name)
+
+    def known(self, relative: str) -> Path | None:
+        """The file at a path that a list gave, None if it is gone. Raises PermissionDenied if it now leads out."""
+        return self._regular(relative)
+
+    def check_inside(self, path: Path) -> None:
+        """Raises PermissionDenied if the path is a link that leads out, or lies behind one."""
+        self._inside(path, path.name)
 
     def not_found(self, name: str) -> NotFound:
         """The error for a name that finds nothing, in this store's words."""
@@ -135,7 +163,33 @@ class Store:
         numbered: `_2`, `_3` … until free; else a taken stem raises FileExists. Raises PermissionDenied, InvalidOption,
         StorageFull.
         """
-        return Reservation(self.folder(folder), safe_name(stem), suffixes, taken_by=self.suffixes, numbered=numbered)
+        with self._folders_guard:
+            return Reservation(
+                self.folder(folder), safe_name(stem), suffixes, taken_by=self.suffixes, numbered=numbered
+            )
+
+    def claim(self, folder: str) -> Path:
+        """An empty hidden file in the folder, which is made when missing: its name made safe, ours to rename.
+
+        Raises as `folder` does, and StorageFull, StorageUnwritable.
+        """
+        with self._folders_guard, writing():
+            path = self.folder(folder) / f".{secrets.token_hex(8)}.part"
+            path.open("xb").close()
+            return path
+
+    def prune(self, folders: Iterable[str]) -> list[str]:
+        """Removes those of the folders (relative) that are empty, and what is empty above them; which these were."""
+        removed = []
+        waiting = {PurePosixPath(folder) for folder in folders}
+        waiting |= {above for folder in waiting for above in folder.parents}
+        with self._folders_guard:
+            for folder in sorted(waiting, key=lambda folder: -len(folder.parts)):
+                with contextlib.suppress(OSError):  # not empty, or gone
+                    if folder.parts and not (self.root / folder).is_symlink():
+                        self._inside(self.root / folder, folder.name).rmdir()
+                        removed.append(folder.as_posix())
+        return removed
 
     def folder(self, folder: str) -> Path:
         """The folder, its name made safe, made when missing. Raises PermissionDenied, FileExists if a file is there."""
@@ -171,13 +225,17 @@ class Store:
         """Where the sidecar of the audio file `path` is written."""
         return path.with_suffix(".json") if self._sidecar_per_stem else path.with_name(path.name + ".json")
 
+    def sidecar_places(self, path: Path) -> list[Path]:
+        """Where the sidecar of the audio file `path` may be; the first is where it is written."""
+        return [self.root / place for place in self._sidecars(self.relative(path))]
+
     def read_sidecar(self, path: Path) -> dict[str, Any]:
         """What is known about the audio file `path`; empty if nothing readable is.
 
         Both kinds of name are looked for, ours first, then, for outputs, the root: there an older installation put the
         sidecars of all projects.
         """
-        return self._first_of(self._places(path))
+        return self._first_of(self.sidecar_places(path))
 
     def read_json(self, path: Path) -> dict[str, Any] | None:
         """The object in `path`; None if there is none, or (with a warning in the log) if it is not a JSON object."""
@@ -192,18 +250,45 @@ class Store:
     def update_sidecar(self, path: Path, change: Callable[[dict[str, Any]], None]) -> bool:
         """Lets `change` edit the sidecar of the audio file `path`; no update of another thread is lost.
 
-        False, and nothing written, if there is a sidecar that cannot be read: it may be somebody's, one typo away from
-        being valid.
+        False, and nothing written, if the audio file is gone, or if there is a sidecar that cannot be read: it may be
+        somebody's, one typo away from being valid.
         """
         place = self.sidecar(path)
         with self.lock(place):
-            known = self._load(place)
-            if known is None and os.path.lexists(place):
+            known = self._editable(path)
+            if known is None or not path.exists():
                 return False
-            known = self._first_of(self._places(path)[1:]) if known is None else known
             change(known)
             self._save(place, known)
             return True
+
+    def move(self, path: Path, target: Path, change: Callable[[dict[str, Any]], None]) -> None:
+        """Gives the audio file and its sidecar, edited by `change`, another place, never over another file.
+
+        The caller holds the locks of both names, so that nothing else moves or removes them. Raises FileExists if the
+        name is taken or the sidecar cannot be read, NotFound, PermissionDenied for a link, StorageFull.
+        """
+        if path.is_symlink():
+            raise PermissionDenied(f"A link stays where it is: {shown(path.name)}")
+        place = self.sidecar(path)
+        with self.lock(place), writing():  # a use counted meanwhile waits, and then finds the file gone
+            known = self._editable(path)
+            if known is None:
+                raise unreadable(place)
+            change(known)
+            try:
+                publish(path, target)
+            except FileNotFoundError:
+                raise self.not_found(path.name) from None
+            except FileExistsError:
+                raise FileExists(f"There is a file of that name already: {shown(self.relative(target))}") from None
+            try:
+                self._save(self.sidecar(target), known)
+            except BaseException:
+                publish(target, path)
+                raise
+            place.unlink(missing_ok=True)
+            sync_folder(target.parent)
 
     @contextlib.contextmanager
     def lock(self, path: Path) -> Iterator[None]:
@@ -215,6 +300,14 @@ class Store:
             yield
 
     # Within
+
+    def _editable(self, path: Path) -> dict[str, Any] | None:
+        """What is known of the audio file, None if its sidecar is there and cannot be read. Its lock is held."""
+        place, *others = self.sidecar_places(path)
+        known = self._load(place)
+        if known is None and not os.path.lexists(place):
+            known = self._first_of(others)
+        return known
 
     def _wanted(self, name: str) -> str:
         """The name as a relative path in forward slashes. Raises as `parts`, and NotFound for hidden names."""
@@ -283,11 +376,13 @@ class Store:
                     elif entry.is_file():
                         yield above + entry.name
 
-    def _places(self, path: Path) -> list[Path]:
-        """Where the sidecar of `path` may be; the first is where it is written."""
-        per_stem, per_file = path.with_suffix(".json"), path.with_name(path.name + ".json")
-        places = [per_stem, per_file, self.root / per_stem.name] if self._sidecar_per_stem else [per_file, per_stem]
-        return list(dict.fromkeys(places))
+    def _sidecars(self, relative: str) -> tuple[str, ...]:
+        """`sidecar_places`, from and to paths below the root."""
+        per_stem, per_file = relative[: relative.rfind(".")] + ".json", relative + ".json"
+        if not self._sidecar_per_stem:
+            return per_file, per_stem
+        in_root = per_stem.rpartition("/")[2]
+        return (per_stem, per_file) if in_root == per_stem else (per_stem, per_file, in_root)
 
     def _first_of(self, places: list[Path]) -> dict[str, Any]:
         return next((found for place in places if (found := self.read_json(place)) is not None), {})
@@ -300,7 +395,7 @@ class Store:
                 data = file.read(MAX_SIDECAR_BYTES + 1)
             if len(data) > MAX_SIDECAR_BYTES:
                 raise ValueError("too large")
-            found = json.loads(data.decode("utf-8-sig"), parse_constant=lambda _: None)
+            found = json.loads(data.decode("utf-8-sig"), parse_constant=lambda _: None, parse_float=_finite)
             if not isinstance(found, dict):
                 raise ValueError("not an object")
         except FileNotFoundError:
@@ -314,3 +409,14 @@ class Store:
         self._inside(path.parent, path.name)
         self.relative(path)
         write_whole(path, dump_json(value))
+
+
+def unreadable(sidecar: Path) -> FileExists:
+    """The error for a sidecar that would be lost if it were written."""
+    return FileExists(f"{shown(sidecar.name)} is no JSON object and would be overwritten: repair or remove it")
+
+
+def _finite(number: str) -> float | None:
+    """1e999 is JSON and no number that can be written again."""
+    value = float(number)
+    return value if math.isfinite(value) else None

@@ -68,7 +68,7 @@ def write_whole(path: Path, data: bytes) -> None:
             temporary.replace(path)
         sync_folder(path.parent)
     except BaseException:
-        _discard(temporary)
+        discard(temporary)
         raise
 
 
@@ -146,21 +146,21 @@ class Reservation:
             with writing():
                 for suffix, file in self._files.items():
                     file.close()
-                    _sync(self._temporary(suffix))
+                    sync(self._temporary(suffix))
                 for suffix in sorted(self._files, key=lambda s: s != ".json"):
                     publish(self._temporary(suffix), self.path(suffix))
                     placed.append(self.path(suffix))
                 sync_folder(self.folder)
         except BaseException as error:
             for path in placed:
-                _discard(path)
+                discard(path)
             self.abort()
             if isinstance(error, FileExistsError):
                 raise FileExists(f"There is a file of that name already: {shown(self.stem)}") from error
             raise
         committed = {suffix: self.path(suffix) for suffix in self._files}
         self._files.clear()
-        _discard(self._claimed)
+        discard(self._claimed)
         return committed
 
     def abort(self) -> None:
@@ -168,9 +168,9 @@ class Reservation:
         for suffix, file in self._files.items():
             with contextlib.suppress(OSError):  # a full disk refuses the flush; the file goes anyway
                 file.close()
-            _discard(self._temporary(suffix))
+            discard(self._temporary(suffix))
         self._files.clear()
-        _discard(self._claimed)
+        discard(self._claimed)
 
     def __enter__(self) -> Self:
         return self
@@ -195,12 +195,13 @@ class Reservation:
         except FileExistsError:
             return False
         if any(os.path.lexists(self.path(ending)) for ending in endings):
-            _discard(self._claimed)
+            discard(self._claimed)
             return False
         return True
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Makes what is in the file survive a power cut."""
     descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))  # Windows syncs only what is open for writing
     try:
         os.fsync(descriptor)
@@ -227,7 +228,8 @@ def publish(temporary: Path, final: Path) -> None:
     temporary.unlink()
 
 
-def _discard(path: Path) -> None:
+def discard(path: Path) -> None:
+    """Removes the file if it is there; what cannot be removed now is the sweep's."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:  # still open on Windows: the next sweep takes it
