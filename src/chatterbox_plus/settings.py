@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from chatterbox_plus import config_file
 from chatterbox_plus.errors import SettingsError
+from chatterbox_plus.logs import LogFormat
 from chatterbox_plus.synthesis.options import ConversionOptions, Options, SpeechOptions
 
 PREFIX = "CHATTERBOX_"
@@ -59,8 +60,10 @@ class Server(Section):
     log_file_path: str | None = None
     log_file_max_size_mb: float = Field(10, gt=0)
     log_file_backup_count: int = Field(5, ge=0)
+    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = "text"
     public_url: str = ""
     trusted_hosts: Names = ()
+    drain_seconds: float = Field(20, ge=0, description="How long requests under way may still take at the stop.")
     debug: bool = False
     reload: bool = False
 
@@ -135,9 +138,9 @@ class Cleanup(Section):
     output_dir_max_size_gb: float = Field(5.0, ge=0)
     temp_dir_max_files: int = Field(200, ge=0)
     temp_dir_max_age_days: float = Field(7, ge=0)
-    vc_inputs_max_size_gb: float = Field(2.0, ge=0)
+    vc_inputs_max_size_gb: float = Field(0, ge=0)
     cleanup_on_startup: bool = True
-    cleanup_interval_hours: float = Field(5, ge=0)
+    cleanup_interval_hours: float = Field(5, ge=0, le=8760)
     warning_threshold_percent: float = Field(80, ge=0, le=100)
 
 
@@ -207,9 +210,11 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "HOST": ("server", "host"),
     "PORT": ("server", "port"),
     "LOG_LEVEL": ("server", "log_level"),
+    "LOG_FORMAT": ("server", "log_format"),
     "DEBUG": ("server", "debug"),
     "PUBLIC_URL": ("server", "public_url"),
     "TRUSTED_HOSTS": ("server", "trusted_hosts"),
+    "DRAIN_S": ("server", "drain_seconds"),
     "DATA_DIR": ("paths", "data_dir"),
     "OUTPUT_DIR": ("paths", "output_dir"),
     "MODEL": ("models", "model"),
@@ -240,25 +245,16 @@ WITHOUT_EFFECT = frozenset(
         "api.max_concurrent_requests", "api.allowed_file_extensions", "api.sanitize_filenames",
         "speed_factor.preferred_library", "speed_factor.min_speed_factor", "speed_factor.max_speed_factor",
         "audio.sample_rate", "audio.output_formats", "audio.max_file_size_mb", "audio.supported_input_formats",
-        "audio.supported_output_formats",
+        "audio.supported_output_formats", "error_handling.error_tracking.auto_categorization",
     }
 )  # fmt: skip
 """Keys of the original's files that are accepted and change nothing; `load` warns of those that ask for a change."""
 
 NOT_YET = frozenset(
     {
-        "models.device", "models.precision", "models.preload_models", "api.cleanup_temp_files",
-        "api.enable_url_downloads", "api.download_timeout_seconds", "api.allow_private_hosts", "api.allowed_hosts",
-        "api.webhook_secret", "resource_management.cleanup.output_dir_max_size_gb",
-        "resource_management.cleanup.temp_dir_max_files", "resource_management.cleanup.temp_dir_max_age_days",
-        "resource_management.cleanup.vc_inputs_max_size_gb", "resource_management.cleanup.cleanup_on_startup",
-        "resource_management.cleanup.cleanup_interval_hours", "error_handling.download_retries.max_retries",
-        "error_handling.download_retries.base_delay_seconds", "error_handling.download_retries.max_delay_seconds",
-        "error_handling.download_retries.backoff_factor", "error_handling.download_retries.enable_jitter",
+        "models.device", "models.precision", "models.preload_models", "api.webhook_secret",
         "error_handling.model_loading.download_timeout_seconds", "error_handling.model_loading.loading_timeout_seconds",
-        "error_handling.model_loading.shutdown_on_failure", "error_handling.error_tracking.max_errors_stored",
-        "error_handling.error_tracking.auto_categorization", "error_handling.error_tracking.log_error_summaries",
-        "storage.database_url", "storage.storage_url",
+        "error_handling.model_loading.shutdown_on_failure", "storage.database_url", "storage.storage_url",
     }
 )  # fmt: skip
 """Keys of what is still to come: a key leaves this set when something reads it. `load` warns of those that are set."""

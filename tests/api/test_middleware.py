@@ -163,3 +163,12 @@ def test_half_a_request_is_nobodys_error(server: LiveServer, caplog: pytest.LogC
     connection.close()
     assert requests.get(server.url + HEALTH, timeout=5).status_code == 200
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_a_body_that_stops_arriving_is_not_waited_for(server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatterbox_plus.api.middleware.STALL_S", 0.2)
+    for kind in ("application/json", "multipart/form-data; boundary=x"):
+        head = f"POST /api/v1/vc HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 99\r\n\r\n--x"
+        connection = server.raw(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 408")
+        connection.close()

@@ -103,7 +103,7 @@ def test_the_server_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 def test_a_request_that_is_not_done_when_the_server_stops_is_told_so(tmp_path: Path) -> None:
-    with live_server(tmp_path) as server, ThreadPoolExecutor(1) as client:
+    with live_server(tmp_path, env={"CHATTERBOX_DRAIN_S": "1"}) as server, ThreadPoolExecutor(1) as client:
         work = client.submit(speak, server, text=LONG * 3, reference_audio_filename="speaker1.wav")
         assert children_busy(server, 1.0) > 0.3, "the work has begun"
         server.process.terminate()
@@ -111,3 +111,13 @@ def test_a_request_that_is_not_done_when_the_server_stops_is_told_so(tmp_path: P
         assert (answer.status_code, answer.json()["error_code"]) == (503, "SERVICE_STOPPING")
         assert server.process.wait(15) == 0
         assert "Traceback" not in server.log.read_text("utf-8", "replace")
+
+
+def test_what_is_under_way_is_finished_before_the_server_stops(tmp_path: Path) -> None:
+    with live_server(tmp_path) as server, ThreadPoolExecutor(2) as client:
+        work = client.submit(speak, server, text=LONG, reference_audio_filename="speaker1.wav")
+        assert children_busy(server, 0.5) > 0.1, "the work has begun"
+        assert not work.done()
+        server.process.terminate()
+        assert work.result().status_code == 200
+        assert server.process.wait(15) == 0

@@ -1,5 +1,6 @@
 """What every request passes on its way in: a name and a log line, who may call, how much may be sent. Plain ASGI."""
 
+import asyncio
 import ipaddress
 import logging
 import re
@@ -25,6 +26,7 @@ BYTES_PER_CHARACTER = 12  # at worst: two escaped halves of a surrogate pair
 FORM_PATHS = frozenset(
     {"/api/v1/vc", "/api/v1/voice", "/api/v1/vc_input", "/api/v1/concat/mixed"}
 )  # who takes a form apart as it arrives; all others read their body whole
+STALL_S = 60  # without a byte of a body that was begun
 FORM_OVERHEAD_BYTES = 1 * MB  # field names, boundaries and values around an upload
 EXPOSED_HEADERS = (
     "Content-Disposition",
@@ -190,11 +192,16 @@ class BodyLimit:
         if announced.isdecimal() and int(announced) > limit:
             await plus_reply(scope, FileTooLarge(message))(scope, receive, send)
             return
-        seen = 0
+        seen, whole = 0, False
 
         async def count() -> Message:
-            nonlocal seen
-            event = await receive()
+            nonlocal seen, whole
+            try:
+                async with asyncio.timeout(None if whole else STALL_S):
+                    event = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"Nothing of the request came for {STALL_S} seconds") from None
+            whole = whole or not event.get("more_body", False)
             seen += len(event.get("body", b""))
             if seen > limit:
                 raise HTTPException(413, message)  # the one kind that nothing on its way turns into another

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import errno
 import logging
+import math
 import os
 import signal
 import socket
@@ -30,8 +31,7 @@ examples:
 
 Everything can be set in config.yaml and in CHATTERBOX_* variables too; see config.example.yaml.
 """
-_GRACE_S = 5  # for requests that are under way when the server is told to stop
-_GOODBYE_S = 1  # of it, for telling those that are not done by then
+_GOODBYE_S = 1  # after `drain_seconds`, for telling those that are not done by then
 _BACKLOG = 2048  # connections that may wait to be accepted; uvicorn's own default
 _log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
                 log_config=None,
                 access_log=False,  # the app writes its own, with the request's id
                 server_header=False,
-                timeout_graceful_shutdown=_GRACE_S,
+                timeout_graceful_shutdown=math.ceil(settings.server.drain_seconds) + _GOODBYE_S,
             )
 
             class Server(uvicorn.Server):
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
                 async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
                     loop = asyncio.get_running_loop()
-                    loop.call_later(_GRACE_S - _GOODBYE_S, app.state.api.bridge.stop)
+                    loop.call_later(settings.server.drain_seconds, app.state.api.bridge.stop)
                     await super().shutdown(sockets)
 
             server = Server(config)
