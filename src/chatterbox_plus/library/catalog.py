@@ -116,7 +116,7 @@ def filter_of(
     if len(names) == 1:
         names = [name.strip() for name in names[0].split(",")]
     return Filter(
-        folder=nfc("/".join(parts((folder or "").strip()))),
+        folder=nfc("/".join(parts(folder.strip()))) if folder and folder.strip(" /") else "",
         search=comparable((search or "").strip()),
         tag=comparable((tag or "").strip()),
         type=type or "",
