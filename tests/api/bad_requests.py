@@ -92,6 +92,8 @@ BAD = [
     _tts("unknown format", export_formats=["ogg"]),
     _tts("formats are a number", export_formats=3),
     _tts("formats are a word", export_formats="wav"),
+    _tts("a format is a list", export_formats=[["wav"]]),
+    _tts("a format is an object", export_formats=[{}]),
     _tts("text too long for a missing voice", code="TEXT_TOO_LONG", text="a" * 10_001, reference_audio_filename="no"),
     _tts("unknown mode", query="?response_mode=telepathy"),
     _tts("unknown return format", query="?return_format=opus"),

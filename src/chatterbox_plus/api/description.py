@@ -13,7 +13,7 @@ _SCHEMES = {
     "header": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same, in another header."},
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "What the page is given for a key."},
 }
-_ALWAYS, _GUARDED, _WITH_BODY = (403, 500), (401, 429), (408, 413)
+_ALWAYS, _GUARDED, _WITH_BODY = (403, 500), (401, 429), (400, 408, 413)
 
 
 def finish(app: FastAPI) -> None:

@@ -21,9 +21,9 @@ _JUDGE: dict[str, Any] = {"belongs_to": "judge"}
 
 def _formats(value: Any) -> Any:
     """Lower case, without repeats: the order stays, since the first is the one that is streamed."""
-    if isinstance(value, list | tuple):
-        return tuple(dict.fromkeys(v.strip().lower() if isinstance(v, str) else v for v in value))
-    raise ValueError('must be a list, such as ["wav", "mp3"]')
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return tuple(dict.fromkeys(item.strip().lower() for item in value))
+    raise ValueError('must be a list of names, such as ["wav", "mp3"]')
 
 
 def _folder(value: str) -> str:
@@ -70,7 +70,9 @@ class SpeechOptions(Options):
 
     text: str = Field(min_length=1, description="What to say. The server's limit is in /api/v1/config.")
     reference_audio_filename: str | None = Field(
-        None, max_length=2048, description="A file in reference_audio/ (extension optional) or a stock voice."
+        None,
+        max_length=2048,
+        description="A file in reference_audio/ (extension optional), a stock voice, or an http(s) URL of a recording.",
     )
     model: str = Field("auto", max_length=200, description=f"Which model speaks: {', '.join(MODELS)}, or an added one.")
     language: str | None = Field(None, max_length=35, description="Such as en or pt-br; default from the voice.")
@@ -139,8 +141,12 @@ class SpeechOptions(Options):
 class ConversionOptions(Options):
     """POST /api/v1/vc, `convert`: the same words and timing in another voice."""
 
-    input_audio_source: str | None = Field(None, max_length=2048, description="A file in vc_inputs/; or upload one.")
-    target_voice_source: str = Field(min_length=1, max_length=2048, description="A file in reference_audio/.")
+    input_audio_source: str | None = Field(
+        None, max_length=2048, description="A file in vc_inputs/, or an http(s) URL; or upload one."
+    )
+    target_voice_source: str = Field(
+        min_length=1, max_length=2048, description="A file in reference_audio/, or an http(s) URL."
+    )
     model: str = Field("auto", max_length=200, description="Which model converts.")
     chunk_sec: int = Field(60, ge=1, le=300, description="Long input is worked on in windows of so many seconds.")
     overlap_sec: float = Field(0.1, ge=0, le=5, description="How far neighbouring windows overlap.")
@@ -156,6 +162,7 @@ class ConversionOptions(Options):
 
 SILENCE_TOKEN = re.compile(r"^\((\d+(?:\.\d+)?)(ms|s)\)$", re.ASCII)
 MIN_SILENCE_MS, MAX_SILENCE_MS = 50, 10_000
+MAX_SEGMENTS = 1000
 
 
 class FileSegment(BaseModel):
@@ -189,7 +196,7 @@ Segment = FileSegment | SilenceSegment | UploadSegment
 class JoinOptions(Options):
     """POST /api/v1/concat, `join`: files and silences, in order, as one recording."""
 
-    segments: tuple[Segment, ...] = Field(min_length=1, max_length=1000)
+    segments: tuple[Segment, ...] = Field(min_length=1, max_length=MAX_SEGMENTS)
     export_formats: Formats = ("wav",)
     normalize_levels: bool = Field(True, description="Bring every file to the same level.")
     crossfade_ms: int = Field(0, ge=0, le=5000, description="Blend neighbours that have no pause between them.")
