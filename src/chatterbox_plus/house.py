@@ -7,18 +7,21 @@ from chatterbox_plus.audio.decode import DecodeLimits, Decoder
 from chatterbox_plus.engines.registry import Engines
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.settings import Settings
+from chatterbox_plus.synthesis.sources import Sources
 from chatterbox_plus.synthesis.studio import Studio
 
 if TYPE_CHECKING:
     from chatterbox_plus.access.keys import KeyStore
+    from chatterbox_plus.net.client import GuardedClient
 
 _LARGEST_RATE, _LARGEST_FRAME = 96_000, 8  # Hz; bytes: two channels of 32 bits
+_UPLOAD_MB = 2**20  # bytes; as uploads are measured
 
 
 def build_studio(settings: Settings) -> Studio:
     """Everything wired up, nothing started: `Studio.start` does that.
 
-    Raises SettingsError for defaults that no request could have.
+    Raises SettingsError for defaults that no request could have, and for allowed hosts that are none.
     """
     paths, models, api = settings.paths, settings.models, settings.api
     library = Library(
@@ -37,9 +40,34 @@ def build_studio(settings: Settings) -> Studio:
         capacity=models.workers + api.queue_limit,
         timeout_s=api.request_timeout_seconds,
         max_text_chars=api.max_text_length,
+        sources=_sources(settings),
         speech_defaults={"speed_factor": settings.speed_factor.default_speed_factor, **settings.tts_defaults},
         conversion_defaults=settings.vc_defaults,
     )
+
+
+def _sources(settings: Settings) -> Sources | None:
+    api, retries = settings.api, settings.error_handling.download_retries
+
+    def connect() -> "GuardedClient":
+        from chatterbox_plus.net.client import GuardedClient, Retries  # takes 0.1 s to import, and few need it
+        from chatterbox_plus.net.guard import Guard
+
+        guard = Guard(api.allow_private_hosts is True, api.allowed_hosts)  # unset is a no, where sources are concerned
+        tries = Retries(
+            retries.max_retries,
+            retries.base_delay_seconds,
+            retries.max_delay_seconds,
+            retries.backoff_factor,
+            retries.enable_jitter,
+        )
+        return GuardedClient(guard, retries=tries)
+
+    if api.allowed_hosts:
+        connect()  # a wrong entry is known at start
+    if not api.enable_url_downloads:
+        return None
+    return Sources(connect, max_bytes=round(api.max_upload_mb * _UPLOAD_MB), deadline_s=api.download_timeout_seconds)
 
 
 def open_keys(settings: Settings) -> "KeyStore":

@@ -30,11 +30,13 @@ _MEANINGS: dict[int | str, str] = {
     "default": "Any other error.",  # and no 422, which these routes never answer
     400: "A field is missing or out of its range.",
     401: "The server asks for a key, and none of its own was shown.",
+    403: "The voice is a URL that leads to a host that is not public.",
     404: "There is no such voice.",
     409: "The model is not installed, or the name of the voice is ambiguous.",
     413: "The request is too large.",
     429: "More requests in a minute than this caller may make; see Retry-After.",
     500: "The engine failed.",
+    502: "The voice is a URL that could not be fetched.",
     503: "Too many requests are waiting; see Retry-After.",
 }
 _ERRORS: dict[int | str, dict[str, Any]] = {

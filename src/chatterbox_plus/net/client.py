@@ -55,9 +55,10 @@ class Retries:
 
 @dataclass(frozen=True)
 class Download:
-    """What was fetched. name: the last part of the URL's path, for messages. size: bytes. content_type: as declared, ""
-    if it was not; nobody has checked it."""
+    """What was fetched. url: scheme, host, port and path of what was asked for, fit to be stored. name: the last part
+    of that path, for messages. size: bytes. content_type: as declared, "" if it was not; nobody has checked it."""
 
+    url: str
     name: str
     size: int
     content_type: str
@@ -112,15 +113,15 @@ class GuardedClient:
             raise DownloadFailed(f"{target.name} could not be fetched from {target.shown}: {reason}", param=param)
 
     def _follow(self, url: WebUrl, file: BinaryIO, max_bytes: int, watch: Watch) -> Download:
-        name = url.name
+        asked = url
         for _ in range(MAX_REDIRECTS + 1):
             with self._answer("GET", url, watch) as answer:
                 location = _header(answer, b"location")
                 if answer.status in _REDIRECTS and location:
                     url = _next(url, location)
                     continue
-                size = _save(answer, file, max_bytes, name)
-                return Download(name, size, _header(answer, b"content-type"))
+                size = _save(answer, file, max_bytes, asked.name)
+                return Download(asked.safe, asked.name, size, _header(answer, b"content-type"))
         raise _Trouble(f"it redirects more than {MAX_REDIRECTS} times")
 
     @contextmanager

@@ -8,14 +8,8 @@ import httpx2
 from chatterbox_plus.errors import InvalidOption
 
 MAX_URL_CHARS = 2048
-_LOOKS_LIKE = re.compile(r"\s*(https?:|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?", re.ASCII)
 _NAMELESS = "download"
-
-
-def is_url(text: str) -> bool:
-    """Whether the text means a URL, be it a bad one, and not the name of a file."""
-    return _LOOKS_LIKE.match(text) is not None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,17 @@
 """What an operation is to the studio: blocks of sound, and what to write down about them."""
 
+import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Event
 from typing import Any, Protocol, TypeVar
 
 from chatterbox_plus.audio.clip import Samples
+from chatterbox_plus.errors import Cancelled, PlusError
 from chatterbox_plus.library.writing import Reservation
-from chatterbox_plus.synthesis.export import MadeFile, Sound
+from chatterbox_plus.synthesis.export import Export, MadeFile, Sound
 from chatterbox_plus.synthesis.options import Options
 from chatterbox_plus.synthesis.results import Result
 
@@ -45,7 +47,9 @@ class Clock:
         return time.perf_counter() - self._began
 
 
+AnyResult = TypeVar("AnyResult", bound=Result)
 R_co = TypeVar("R_co", bound=Result, covariant=True)
+_log = logging.getLogger(__name__)
 
 
 class Job(Protocol[R_co]):
@@ -87,3 +91,26 @@ class Job(Protocol[R_co]):
 def parameters(options: Options, **actual: Any) -> dict[str, Any]:
     """The options as a sidecar stores them: known fields only, with what was decided in place of what was asked."""
     return {**options.model_dump(mode="json", include=set(type(options).model_fields)), **actual}
+
+
+def commit(job: Job[AnyResult], export: Export, clock: Clock) -> AnyResult:
+    """Puts the finished files in their place. Raises Cancelled if nobody wants them any more."""
+    still_wanted(job)
+    made = Made((), export.duration_s, clock.elapsed_s)
+    files = export.commit(job.sidecar(export.names, made))
+    note_use(job)
+    return job.result(replace(made, files=files))
+
+
+def note_use(job: Job[Result]) -> None:
+    """Counts the use of a voice, if it can be counted."""
+    try:
+        job.note_use()
+    except PlusError as error:  # the audio itself is whole
+        _log.warning("the use of a voice could not be counted: %s", error.message)
+
+
+def still_wanted(job: Job[Result]) -> None:
+    """Raises Cancelled."""
+    if job.cancel.is_set():
+        raise Cancelled("the request was called off")

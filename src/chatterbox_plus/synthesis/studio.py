@@ -4,39 +4,36 @@ Synchronous and thread-safe; every call takes an Event that stops its work withi
 """
 
 import copy
-import logging
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any
 
 from chatterbox_plus.audio.decode import Decoder
 from chatterbox_plus.audio.formats import FORMATS
 from chatterbox_plus.audio.stage import closing_after
+from chatterbox_plus.engines.base import Reference
 from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.engines.registry import Engines, ModelInfo
-from chatterbox_plus.errors import BadRequest, Cancelled, PlusError
+from chatterbox_plus.errors import BadRequest, PermissionDenied
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.writing import Reservation, writing
 from chatterbox_plus.synthesis.convert import ConversionJob, Source, Target
 from chatterbox_plus.synthesis.defaults import with_defaults
 from chatterbox_plus.synthesis.export import Export, suffixes
 from chatterbox_plus.synthesis.gate import Gate
-from chatterbox_plus.synthesis.job import Clock, Job, Made
+from chatterbox_plus.synthesis.job import AnyResult, Clock, Job, Made, commit, note_use, still_wanted
 from chatterbox_plus.synthesis.joining import JoinJob
 from chatterbox_plus.synthesis.options import ConversionOptions, JoinOptions, SpeechOptions
 from chatterbox_plus.synthesis.progress import Progress
 from chatterbox_plus.synthesis.results import ConversionResult, JoinResult, LiveAudio, Result, SpeechResult
+from chatterbox_plus.synthesis.sources import Fetched, Sources, is_url
 from chatterbox_plus.synthesis.speech import SpeechJob, SpeechLimits
 from chatterbox_plus.synthesis.starter import make_starter_files
 from chatterbox_plus.synthesis.voices import Speaker, VoiceInfo, Voices
-
-AnyResult = TypeVar("AnyResult", bound=Result)
-_log = logging.getLogger(__name__)
 
 
 class Studio:
@@ -51,15 +48,18 @@ class Studio:
         capacity: int,
         timeout_s: float,
         max_text_chars: int,
+        sources: Sources | None = None,
         speech_defaults: Mapping[str, Any] | None = None,
         conversion_defaults: Mapping[str, Any] | None = None,
     ) -> None:
         """capacity: requests at once, waiting ones included. timeout_s: seconds without progress before giving up.
+        sources: who fetches what is named by URL; None: nobody does.
 
         speech_defaults, conversion_defaults: the configuration's; the rest comes from the options' own defaults.
         """
         self.library, self.engines, self.decoder = library, engines, decoder
         self.voices = Voices(library, decoder)
+        self._sources = sources
         self._gate = Gate(capacity)
         self._limits = SpeechLimits(max_text_chars, timeout_s)
         self._speech_defaults = ("tts_defaults", speech_defaults or {})
@@ -128,7 +128,7 @@ class Studio:
         also: a format to make besides those of export_formats, wherever they come from. reference: a recording to sound
         like, given directly instead of by name.
         """
-        return self._keep(lambda: self._speech(options, cancel, reference=reference, progress=progress), also)
+        return self._keep(lambda _: self._speech(options, cancel, reference=reference, progress=progress), also)
 
     def speak_live(
         self,
@@ -148,7 +148,7 @@ class Studio:
         its sidecar at the end. speed: instead of the option's, 0.25-4.0. any_model: an unknown model means `auto`.
         """
         return self._live(
-            lambda: self._speech(
+            lambda _: self._speech(
                 options, cancel, speed=speed, any_model=any_model, reference=reference, progress=progress
             ),
             format,
@@ -167,10 +167,15 @@ class Studio:
     ) -> SpeechJob:
         clock = Clock()
         self._limits.check(sent.text)
+        name, sounds_like = sent.reference_audio_filename or "", None
         if reference:
             speaker = Speaker(reference.name)
+        elif is_url(name):
+            self._host(sent.model, any_model)  # an unknown model is known before a long download
+            name, sounds_like = self._reference_at(name, cancel, "reference_audio_filename")
+            sent, speaker = sent.model_copy(update={"reference_audio_filename": name}), Speaker(name)
         else:
-            speaker = self.voices.find(sent.reference_audio_filename, sent.language)
+            speaker = self.voices.find(name, sent.language)
         own = (f"default_parameters of the voice {speaker.name}", speaker.defaults)
         options = with_defaults(sent, own, self._speech_defaults)
         path = reference or (speaker.recording.path if speaker.recording else None)
@@ -179,7 +184,7 @@ class Studio:
             options,
             speaker,
             self._host(options.model, any_model),
-            self.voices.reference(path, speaker.name, cancel) if path else None,
+            self.voices.reference(path, speaker.name, cancel) if path else sounds_like,
             self.library,
             limits=self._limits,
             cancel=cancel,
@@ -205,7 +210,9 @@ class Studio:
         progress: Progress | None = None,
     ) -> ConversionResult:
         """A recording to files below outputs/. source, target: files given directly instead of by name."""
-        return self._keep(lambda: self._conversion(options, cancel, source, source_name, target, progress), also)
+        return self._keep(
+            lambda holds: self._conversion(options, holds, cancel, source, source_name, target, progress), also
+        )
 
     def convert_live(
         self,
@@ -221,12 +228,13 @@ class Studio:
     ) -> LiveAudio:
         """The same as bytes while it is converted; see `speak_live`."""
         return self._live(
-            lambda: self._conversion(options, cancel, source, source_name, target, progress), format, keep
+            lambda holds: self._conversion(options, holds, cancel, source, source_name, target, progress), format, keep
         )
 
     def _conversion(
         self,
         sent: ConversionOptions,
+        holds: ExitStack,
         cancel: Event,
         source: Path | None,
         source_name: str | None,
@@ -235,12 +243,13 @@ class Studio:
     ) -> ConversionJob:
         clock = Clock()
         options = with_defaults(sent, self._conversion_defaults)
+        host = self._host(options.model)
         return ConversionJob(
             sent,
             options,
-            self._source(options.input_audio_source, source, source_name),
+            self._source(options.input_audio_source, source, source_name, holds, cancel),
             self._target(options.target_voice_source, target, cancel),
-            self._host(options.model),
+            host,
             self.decoder,
             self.library,
             timeout_s=self._limits.timeout_s,
@@ -249,9 +258,14 @@ class Studio:
             progress=progress,
         )
 
-    def _source(self, name: str | None, path: Path | None, path_name: str | None) -> Source:
+    def _source(
+        self, name: str | None, path: Path | None, path_name: str | None, holds: ExitStack, cancel: Event
+    ) -> Source:
         if path:
             return Source(path_name or path.name, path)
+        if name and is_url(name):
+            fetched = self._fetch(name, holds, cancel, "input_audio_source")
+            return Source(fetched.name, fetched.path)
         if name:
             return Source(name, self.voices.stored_input(name))
         raise BadRequest("no recording to convert: send input_audio or input_audio_source", param="input_audio_source")
@@ -259,8 +273,22 @@ class Studio:
     def _target(self, name: str, path: Path | None, cancel: Event) -> Target:
         if path:
             return Target(name, self.voices.reference(path, name, cancel))
+        if is_url(name):
+            return Target(*self._reference_at(name, cancel, "target_voice_source"))
         recording = self.voices.recording(name)
         return Target(name, self.voices.reference(recording.path, name, cancel), recording)
+
+    def _fetch(self, url: str, holds: ExitStack, cancel: Event, param: str) -> Fetched:
+        """What is behind a URL; its file is there as long as `holds` is."""
+        if self._sources is None:
+            raise PermissionDenied("this server takes no audio from URLs: send or store the file instead", param=param)
+        return self._sources.fetch(url, holds.enter_context(self.library.temporary()), cancel, param=param)
+
+    def _reference_at(self, url: str, cancel: Event, param: str) -> tuple[str, Reference]:
+        """What is behind a URL as an engine takes it, with its name."""
+        with ExitStack() as until_decoded:
+            fetched = self._fetch(url, until_decoded, cancel, param)
+            return fetched.name, self.voices.reference(fetched.path, fetched.name, cancel)
 
     # Joining
 
@@ -274,7 +302,7 @@ class Studio:
         progress: Progress | None = None,
     ) -> JoinResult:
         """Files to one file below outputs/. uploads: (name, path) of what the upload segments mean, by index."""
-        return self._keep(lambda: self._joining(options, cancel, uploads, progress), also)
+        return self._keep(lambda _: self._joining(options, cancel, uploads, progress), also)
 
     def join_live(
         self,
@@ -287,7 +315,7 @@ class Studio:
         progress: Progress | None = None,
     ) -> LiveAudio:
         """The same as bytes while it is joined; see `speak_live`."""
-        return self._live(lambda: self._joining(options, cancel, uploads, progress), format, keep)
+        return self._live(lambda _: self._joining(options, cancel, uploads, progress), format, keep)
 
     def _joining(
         self, options: JoinOptions, cancel: Event, uploads: Sequence[tuple[str, Path]], progress: Progress | None
@@ -296,27 +324,27 @@ class Studio:
 
     # Running
 
-    def _keep(self, prepare: Callable[[], Job[AnyResult]], also: str | None) -> AnyResult:
-        """Runs a job into files; all of its formats, or none."""
+    def _keep(self, prepare: Callable[[ExitStack], Job[AnyResult]], also: str | None) -> AnyResult:
+        """Runs a job into files; all of its formats, or none. prepare: gets a stack for what must live as long."""
         clock = Clock()
-        with self._gate.pass_through():
-            job = prepare()
+        with self._gate.pass_through(), ExitStack() as holds:
+            job = prepare(holds)
             formats = tuple(dict.fromkeys((*job.destination.formats, *filter(None, (also,)))))
             with self._reserve(job, formats) as reservation:
                 export = Export(self.library.outputs, reservation, formats, job.sound)
                 with closing_after(blocks := job.blocks(reservation)):
                     for block in blocks:
-                        _still_wanted(job)
+                        still_wanted(job)
                         export.push(block)
                 export.finish()
-                return _commit(job, export, clock)
+                return commit(job, export, clock)
 
-    def _live(self, prepare: Callable[[], Job[Result]], format: str | None, keep: bool) -> LiveAudio:
+    def _live(self, prepare: Callable[[ExitStack], Job[Result]], format: str | None, keep: bool) -> LiveAudio:
         clock = Clock()
         with ExitStack() as holds:  # of the live audio, unless it cannot even begin
             self._gate.enter()
             holds.callback(self._gate.leave)
-            job = prepare()
+            job = prepare(holds)
             name = format or job.destination.formats[0]
             stored = name if FORMATS[name].container else "wav"  # bare samples in a file are nobody's to play
             reservation = holds.enter_context(self._reserve(job, (stored,))) if keep else None
@@ -339,7 +367,7 @@ class Studio:
             with writing(), closing_after(blocks := job.blocks(reservation)):
                 export = Export(self.library.outputs, reservation, (stored,), sound) if reservation else None
                 for block in blocks:
-                    _still_wanted(job)
+                    still_wanted(job)
                     if export:
                         export.push(block)
                     live.duration_s += block.shape[-1] / sound.rate
@@ -348,9 +376,9 @@ class Studio:
                 rest = encoder.finish()
                 if export:
                     export.finish()
-                    live.result = _commit(job, export, clock)
+                    live.result = commit(job, export, clock)
                 else:
-                    _note_use(job)
+                    note_use(job)
                     live.result = job.result(Made((), live.duration_s, clock.elapsed_s))
                 if rest:
                     yield rest
@@ -370,23 +398,3 @@ class Studio:
         destination = job.destination
         endings = suffixes(formats, uncut=destination.uncut)
         return self.library.outputs.reserve(destination.subfolder, destination.stem, endings)
-
-
-def _commit(job: Job[AnyResult], export: Export, clock: Clock) -> AnyResult:
-    _still_wanted(job)
-    made = Made((), export.duration_s, clock.elapsed_s)
-    files = export.commit(job.sidecar(export.names, made))
-    _note_use(job)
-    return job.result(replace(made, files=files))
-
-
-def _note_use(job: Job[Result]) -> None:
-    try:
-        job.note_use()
-    except PlusError as error:  # the audio itself is whole
-        _log.warning("the use of a voice could not be counted: %s", error.message)
-
-
-def _still_wanted(job: Job[Result]) -> None:
-    if job.cancel.is_set():
-        raise Cancelled("the request was called off")

@@ -13,7 +13,7 @@ from chatterbox_plus.audio.decode import Decoder
 from chatterbox_plus.audio.quality import check_length
 from chatterbox_plus.engines.base import EngineInfo, Reference
 from chatterbox_plus.engines.builtin.voices import resolve_stock
-from chatterbox_plus.errors import NotFound, PermissionDenied
+from chatterbox_plus.errors import NotFound
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.records import Voice
 
@@ -100,12 +100,10 @@ class Voices:
 
     def recording(self, name: str) -> Voice:
         """The stored voice of that name. Raises as `find` does."""
-        _refuse_url(name)
         return self._library.voice(name)
 
     def stored_input(self, name: str) -> Path:
         """The conversion input of that name. Raises as `find` does."""
-        _refuse_url(name)
         return self._library.inputs.resolve(name)
 
     def reference(self, recording: Path, name: str, cancel: Event) -> Reference:
@@ -141,8 +139,3 @@ class Voices:
         stock = [VoiceInfo(v.name, v.label, "stock", v.language, v.gender) for v in info.voices]
         wanted = language.lower() if language else None
         return [*files, *names, *(v for v in stock if wanted is None or (v.language or "").lower() == wanted)]
-
-
-def _refuse_url(name: str) -> None:
-    if name.lower().startswith(("http://", "https://")):
-        raise PermissionDenied("this server takes no audio from URLs: send or store the file instead")
