@@ -101,7 +101,8 @@ class Models(Section):
 
 class Api(Section):
     max_text_length: int = Field(10_000, ge=1)
-    max_upload_mb: float = Field(100, gt=0)
+    max_upload_mb: float = Field(100, gt=0, description="Of each file.")
+    max_request_mb: float = Field(500, gt=0, description="Of a form with all its files; at least max_upload_mb.")
     max_audio_s: float = Field(14_400, gt=0)
     queue_limit: int = Field(64, ge=0, description="Interactive requests that may wait; the next gets 503.")
     request_timeout_seconds: float = Field(300, gt=0, description="Seconds without progress, then 504.")
@@ -225,6 +226,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "ALLOW_PRIVATE_HOSTS": ("api", "allow_private_hosts"),
     "ALLOWED_HOSTS": ("api", "allowed_hosts"),
     "MAX_UPLOAD_MB": ("api", "max_upload_mb"),
+    "MAX_REQUEST_MB": ("api", "max_request_mb"),
     "MAX_TEXT_LENGTH": ("api", "max_text_length"),
     "MAX_AUDIO_S": ("api", "max_audio_s"),
     "QUEUE_LIMIT": ("api", "queue_limit"),

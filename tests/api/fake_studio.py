@@ -113,23 +113,47 @@ class FakeStudio:
         self._find(options, files)
         return self._live(b"converted live", format or options.export_formats[0], cancel, None)
 
-    def join(self, options: JoinOptions, *, cancel: threading.Event, also: str | None = None) -> JoinResult:
-        self._begin("join", options)
+    def join(
+        self,
+        options: JoinOptions,
+        *,
+        cancel: threading.Event,
+        also: str | None = None,
+        uploads: Sequence[tuple[str, Path]] = (),
+    ) -> JoinResult:
+        self._begin("join", options, uploads=[(name, path.read_bytes()) for name, path in uploads])
+        details: list[dict[str, Any]] = []
         for segment in options.segments:
             if segment.type == "server_file":
                 self.library.outputs.resolve(segment.filename)
+            kind = "manual_silence" if segment.type == "silence" else "file"
+            details.append({"type": kind, "filename": "as stored", "duration_seconds": 1.5})
         return JoinResult(
             files=self._files(
                 "concat", options.subfolder, _with(options.export_formats, also), b"joined", options.output_filename
             ),
             duration_s=3.0,
             processing_s=0.1,
-            metadata={"file_count": len(options.segments), "crossfade_ms": options.crossfade_ms},
+            metadata={
+                "file_count": len(options.segments),
+                "crossfade_ms": options.crossfade_ms,
+                "processing_details": details,
+                "natural_pauses": 0,
+                "files_trimmed": 0,
+                "total_silence_removed_seconds": 0.0,
+            },
             notes=(),
         )
 
-    def join_live(self, options: JoinOptions, *, cancel: threading.Event, format: str | None = None) -> LiveAudio:
-        self._begin("join_live", options, format=format)
+    def join_live(
+        self,
+        options: JoinOptions,
+        *,
+        cancel: threading.Event,
+        format: str | None = None,
+        uploads: Sequence[tuple[str, Path]] = (),
+    ) -> LiveAudio:
+        self._begin("join_live", options, format=format, uploads=[(name, path.read_bytes()) for name, path in uploads])
         return self._live(b"joined live", format or options.export_formats[0], cancel, None)
 
     def voice_list(self, language: str | None = None) -> list[VoiceInfo]:

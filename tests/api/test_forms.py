@@ -15,6 +15,7 @@ from chatterbox_plus.errors import BadRequest, FileTooLarge, PlusError
 from chatterbox_plus.library.library import Library
 
 FILE = b'Content-Disposition: form-data; name="input_audio"; filename="%s"\r\nContent-Type: audio/wav\r\n\r\n'
+MOST_MB = 5
 FIELD = b'content-disposition: form-data; name="%s"\r\n\r\n%s'
 
 
@@ -34,7 +35,9 @@ def read(data: bytes, root: Path, look: Callable[[Form], object] = lambda form: 
         bridge = Bridge(1, patience_s=20)
         headers = [(b"content-type", b"multipart/form-data; boundary=xyz")]
         try:
-            async with read_form(Request({"type": "http", "headers": headers}, receive), bridge, library) as form:
+            async with read_form(
+                Request({"type": "http", "headers": headers}, receive), bridge, library, MOST_MB
+            ) as form:
                 return look(form)
         finally:
             bridge.close()
@@ -83,11 +86,25 @@ def test_a_form_that_ends_too_early_is_refused(cut: int, tmp_path: Path) -> None
         (body(b"X: " + b"x" * 20_000 + b"\r\n\r\nx"), BadRequest),
         (body(*[FIELD % (b"a", b"1")] * (MAX_PARTS + 1)), BadRequest),
         (body(FIELD % (b"a", b"x" * (2**21 + 1))), FileTooLarge),
+        (body(FILE % b"a.wav" + bytes(MOST_MB * 2**20 + 1)), FileTooLarge),
+        (body(FILE % b"a.wav" + b"x", FILE % b"b.txt" + bytes(MOST_MB * 2**20 + 1)), FileTooLarge),
     ],
 )
 def test_a_broken_or_overgrown_form_is_refused(data: bytes, error: type[PlusError], tmp_path: Path) -> None:
     with pytest.raises(error):
         read(data, tmp_path, piece=2**16)
+
+
+def test_every_file_has_the_limit_for_itself(tmp_path: Path) -> None:
+    whole = FILE % b"a.wav" + bytes(MOST_MB * 2**20)
+    sizes = read(body(whole, whole), tmp_path, lambda form: [file.size for file in form.files("input_audio")], 2**20)
+    assert sizes == [MOST_MB * 2**20] * 2
+
+
+def test_what_a_client_calls_a_file_is_kept(tmp_path: Path) -> None:
+    parts = FILE % b"a.wav" + b"x", b'Content-Disposition: form-data; name="input_audio"; filename="b"\r\n\r\nx'
+    seen = read(body(*parts), tmp_path, lambda form: [(f.name, f.media_type) for f in form.files("input_audio")])
+    assert seen == [("a.wav", "audio/wav"), ("b", "")]
 
 
 def test_files_can_be_taken_over(tmp_path: Path) -> None:

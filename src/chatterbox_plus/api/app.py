@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from chatterbox_plus import __version__
-from chatterbox_plus.api import concat, conversion, description, errors, openai, outputs, pages, session, speech, system
+from chatterbox_plus.api import concat, conversion, description, errors, mixed, openai, outputs, pages, session, speech, system
 from chatterbox_plus.api.access import Access
 from chatterbox_plus.api.bridge import Bridge
 from chatterbox_plus.api.errors import Unexpected
@@ -69,7 +69,7 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
         redoc_url=None,
     )
     errors.install(app)
-    for room in (speech, conversion, concat, openai, system, outputs, session):
+    for room in (speech, conversion, concat, mixed, openai, system, outputs, session):
         app.include_router(room.router)
     pages.mount(app, settings.ui)
     description.finish(app)
@@ -96,7 +96,8 @@ def _guard(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     neighbours = LOOPBACK_ORIGIN if api.cors_enabled and server.loopback else None
     hosts = [*server.trusted_hosts, urlsplit(server.public_url).hostname or "", server.host]
     app.add_middleware(Unexpected)
-    app.add_middleware(BodyLimit, max_upload_bytes=round(api.max_upload_mb * MB), max_text_length=api.max_text_length)
+    largest = round(max(api.max_request_mb, api.max_upload_mb) * MB)
+    app.add_middleware(BodyLimit, max_request_bytes=largest, max_text_length=api.max_text_length)
     app.add_middleware(Access, rate_limit_per_minute=api.rate_limit_per_minute, pages=pages.addresses(settings.ui))
     if origins or neighbours:
         app.add_middleware(

@@ -22,7 +22,7 @@ from chatterbox_plus.api.state import State
 from chatterbox_plus.synthesis.options import JoinOptions
 
 router = APIRouter(tags=["joining"])
-_EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "success": True,
     "message": "Audio concatenation completed successfully",
     "output_files": ["concat_2025-06-22_143022_000456_2files_leveled.wav"],
@@ -44,7 +44,7 @@ _BODIES: dict[str, Any] = {
     "names": {"summary": "Names", "value": {"segments": ["intro.wav", "outro.wav"], "crossfade_ms": 100}},
 }
 _ITEM: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "object"}]}
-_OPTIONS = {name: value for name, value in JoinOptions.model_json_schema()["properties"].items() if name != "segments"}
+OPTIONS = {name: value for name, value in JoinOptions.model_json_schema()["properties"].items() if name != "segments"}
 _SCHEMA: dict[str, Any] = {
     "properties": {
         "segments": {"type": "array", "items": _ITEM, "description": "Files and silences; or send `files`."},
@@ -53,14 +53,14 @@ _SCHEMA: dict[str, Any] = {
             "items": _ITEM,
             "description": "Names, with silences such as (1s) or (500ms) between.",
         },
-        **_OPTIONS,
-        "processing": {"type": "object", "properties": _OPTIONS, "description": "The options may stand in here too."},
+        **OPTIONS,
+        "processing": {"type": "object", "properties": OPTIONS, "description": "The options may stand in here too."},
         "response_mode": {"type": "string", "enum": ["stream", "url", "live"], "description": "The query wins."},
     }
 }
 
 
-@router.post("/api/v1/concat", summary="Join recordings", responses=audio_responses(_EXAMPLE))
+@router.post("/api/v1/concat", summary="Join recordings", responses=audio_responses(EXAMPLE))
 async def concat(
     body: Annotated[dict[str, Any], Body(openapi_examples=_BODIES, json_schema_extra=_SCHEMA)],
     request: Request,

@@ -1,4 +1,4 @@
-"""The three ways in which a body of /api/v1/concat may say the same thing.
+"""The three ways in which a body of /api/v1/concat may say the same thing, and with uploads /api/v1/concat/mixed.
 
 1. `{"segments": [{"type": "server_file", "filename": "a.wav"}, …], "processing": {"crossfade_ms": 100}, …}`
 2. `{"files": ["(1s)", "a.wav", "(500ms)", "b.wav"], "crossfade_ms": 100, …}`
@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from chatterbox_plus.api.errors import checked
-from chatterbox_plus.errors import InvalidOption
+from chatterbox_plus.errors import BadRequest, InvalidOption
 from chatterbox_plus.synthesis.options import (
+    MAX_SEGMENTS,
     MAX_SILENCE_MS,
     MIN_SILENCE_MS,
     SILENCE_TOKEN,
@@ -19,14 +20,15 @@ from chatterbox_plus.synthesis.options import (
     JoinOptions,
     Segment,
     SilenceSegment,
+    UploadSegment,
 )
 
 _LISTS = ("files", "segments")
 _PARENTHESES = re.compile(r"^\(.*\)$", re.DOTALL)
 
 
-def parse(body: Mapping[str, Any]) -> tuple[JoinOptions, str | None]:
-    """What to join and how, and the response_mode if the body has one.
+def parse(body: Mapping[str, Any], *, uploads: bool = False) -> tuple[JoinOptions, str | None]:
+    """What to join and how, and the response_mode if the body has one. uploads: whether it may name files sent along.
 
     Raises InvalidOption for a body that is none of the three, RequestValidationError for options out of range.
     """
@@ -37,7 +39,7 @@ def parse(body: Mapping[str, Any]) -> tuple[JoinOptions, str | None]:
     items = body[name]
     if not isinstance(items, list):
         raise InvalidOption(f"{name} must be a list", param=name)
-    segments = [_segment(item, f"{name}.{index}") for index, item in enumerate(items)]
+    segments = [_segment(item, f"{name}.{index}", uploads) for index, item in enumerate(items)]
     silences = sum(isinstance(segment, SilenceSegment) for segment in segments)
     if silences == len(segments):
         raise InvalidOption("At least one audio file is needed", param=name)
@@ -64,7 +66,7 @@ def _options(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**flat, **{name: value for name, value in nested.items() if name not in _LISTS}}
 
 
-def _segment(item: Any, where: str) -> Segment:
+def _segment(item: Any, where: str, uploads: bool) -> Segment:
     if isinstance(item, str):
         return _named(item, where)
     if not isinstance(item, dict):
@@ -79,9 +81,20 @@ def _segment(item: Any, where: str) -> Segment:
         if name is not None:
             return _silence(name.strip(), where)
         return _silence_ms(item.get("duration_ms"), where)
+    if kind == "upload" and uploads:
+        return _upload(item.get("index"), where)
     if kind == "upload":
         raise InvalidOption(f"{where}: uploads belong to /api/v1/concat/mixed", param=where)
-    raise InvalidOption(f"{where}: type must be server_file or silence", param=where)
+    kinds = "server_file, upload or silence" if uploads else "server_file or silence"
+    raise InvalidOption(f"{where}: type must be {kinds}", param=where)
+
+
+def _upload(index: Any, where: str) -> UploadSegment:
+    if index is None:
+        raise BadRequest("Upload segments must specify index field", param=where)
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < MAX_SEGMENTS:
+        raise InvalidOption(f"{where}: index must be a whole number, 0 for the first file", param=where)
+    return UploadSegment(index=index)
 
 
 def _name(item: Mapping[str, Any], where: str) -> str | None:

@@ -109,7 +109,8 @@ async def convert(
     mode, wanted = mode_of(response_mode), format_of(return_format)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        async with read_form(request, state.bridge, state.studio.library) as form:
+        most = state.settings.api.max_upload_mb
+        async with read_form(request, state.bridge, state.studio.library, most) as form:
             return await _answer(request, state, _from_form(form), mode, wanted)
     if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
         return await _answer(request, state, await _from_json(request), mode, wanted)

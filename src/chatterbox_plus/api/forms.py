@@ -25,10 +25,12 @@ BATCH_BYTES = 256 * 2**10  # no thread is bothered for less
 
 @dataclass
 class Upload:
-    """A file that was sent along. name: what the client calls it, without folders. size: bytes."""
+    """A file that was sent along. name: what the client calls it, without folders. media_type: what the client says it
+    is, "" if nothing. size: bytes."""
 
     name: str
     path: Path
+    media_type: str = ""
     size: int = 0
 
     @property
@@ -54,9 +56,7 @@ class Form:
         Raises BadRequest for text in its place or several files, UnsupportedFormat by its extension, InvalidAudio if
         it is empty.
         """
-        if any(key == name and text for key, text in self.texts):
-            raise BadRequest(f"{name} must be a file", param=name)
-        found = [file for key, file in self.uploads if key == name and (file.name or file.size)]
+        found = self.files(name)
         if len(found) > 1:
             raise BadRequest(f"{name} must be one file", param=name)
         if not found:
@@ -66,6 +66,12 @@ class Form:
         if not found[0].size:
             raise InvalidAudio(f"{name} is empty", param=name)
         return found[0]
+
+    def files(self, name: str) -> list[Upload]:
+        """What was sent under that name, in order, whatever it is. Raises BadRequest for text in its place."""
+        if any(key == name and text for key, text in self.texts):
+            raise BadRequest(f"{name} must be a file", param=name)
+        return [file for key, file in self.uploads if key == name and (file.name or file.size)]
 
     def values(self, lists: tuple[str, ...] = ()) -> dict[str, Any]:
         """The text fields that are filled in; of repeated ones the last, but all of `lists` as lists.
@@ -84,10 +90,12 @@ class Form:
 
 
 @asynccontextmanager
-async def read_form(request: Request, bridge: Bridge, library: Library) -> AsyncIterator[Form]:
+async def read_form(request: Request, bridge: Bridge, library: Library, max_file_mb: float) -> AsyncIterator[Form]:
     """The form that the request brings.
 
-    Raises BadRequest for one that is broken or cut short, FileTooLarge for too much text in it, StorageFull.
+    max_file_mb: MiB that each of its files may have, counted as they arrive.
+
+    Raises BadRequest for one that is broken or cut short, FileTooLarge for too much in it, StorageFull.
     """
     boundary = parse_options_header(request.headers.get("content-type"))[1].get(b"boundary")
     if not boundary:
@@ -95,7 +103,7 @@ async def read_form(request: Request, bridge: Bridge, library: Library) -> Async
     form = Form()
     try:
         folder = await bridge.call(form.holds.enter_context, library.temporary())
-        reader = _Reader(boundary, form, folder)
+        reader = _Reader(boundary, form, folder, max_file_mb)
         batch = bytearray()
         async for chunk in request.stream():
             batch += chunk
@@ -113,12 +121,12 @@ async def read_form(request: Request, bridge: Bridge, library: Library) -> Async
 class _Reader:
     """Takes a body apart. Everything here may write to disk: not for the event loop."""
 
-    def __init__(self, boundary: bytes, form: Form, folder: Temporary) -> None:
+    def __init__(self, boundary: bytes, form: Form, folder: Temporary, max_file_mb: float) -> None:
         self.complete = False
-        self._form, self._folder = form, folder
+        self._form, self._folder, self._max_file_mb = form, folder, max_file_mb
         self._parts, self._text_bytes = 0, 0
         self._key, self._value = b"", b""
-        self._disposition = b""
+        self._disposition, self._media_type = b"", b""
         self._name, self._text = "", bytearray()
         self._upload: Upload | None = None
         self._file: BinaryIO | None = None
@@ -148,7 +156,7 @@ class _Reader:
         self._parts += 1
         if self._parts > MAX_PARTS:
             raise BadRequest(f"The form has more than {MAX_PARTS} parts")
-        self._key, self._value, self._disposition = b"", b"", b""
+        self._key = self._value = self._disposition = self._media_type = b""
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._key += data[start:end]
@@ -165,6 +173,8 @@ class _Reader:
     def _on_header_end(self) -> None:
         if self._key.lower() == b"content-disposition":
             self._disposition = self._value
+        elif self._key.lower() == b"content-type":
+            self._media_type = self._value
         self._key, self._value = b"", b""
 
     def _on_headers_finished(self) -> None:
@@ -176,7 +186,8 @@ class _Reader:
             self._upload = None
             return
         name = PurePosixPath(_decode(options[b"filename"]).replace("\\", "/")).name
-        self._upload = Upload(name, self._folder.path())
+        media_type = _decode(self._media_type).partition(";")[0].strip().lower()
+        self._upload = Upload(name, self._folder.path(), media_type)
         if self._upload.suffix in INPUT_SUFFIXES:
             self._upload.path = self._folder.path(self._upload.suffix)
         self._file = self._upload.path.open("xb")
@@ -184,6 +195,8 @@ class _Reader:
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None and self._upload is not None:
             self._upload.size += end - start
+            if self._upload.size > self._max_file_mb * 2**20:
+                raise FileTooLarge(f"{self._name} is larger than {self._max_file_mb:g} MB, the most a file may have")
             self._file.write(memoryview(data)[start:end])
             return
         self._text_bytes += end - start

@@ -174,8 +174,9 @@ class Door:
 class BodyLimit:
     """Stops reading a body that is too large, whether it was announced or not."""
 
-    def __init__(self, app: ASGIApp, max_upload_bytes: int, max_text_length: int) -> None:
-        self.app, self.max_form_bytes = app, max_upload_bytes + FORM_OVERHEAD_BYTES
+    def __init__(self, app: ASGIApp, max_request_bytes: int, max_text_length: int) -> None:
+        """max_request_bytes: of a form with all its files; how large each may be is for the form's reader to see."""
+        self.app, self.max_form_bytes = app, max_request_bytes + FORM_OVERHEAD_BYTES
         self.max_json_bytes = max(MAX_JSON_BYTES, MB + BYTES_PER_CHARACTER * max_text_length)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -186,7 +187,7 @@ class BodyLimit:
         form = headers.get("content-type", "").lower().startswith("multipart/form-data")
         upload = form and scope["path"] in FORM_PATHS
         limit = self.max_form_bytes if upload else self.max_json_bytes
-        most = limit - FORM_OVERHEAD_BYTES if upload else limit  # as people know it: the size of a file
+        most = limit - FORM_OVERHEAD_BYTES if upload else limit  # as people know it: the size of their files
         message = f"The request is larger than {most // MB} MB, the most that is taken"
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:
