@@ -45,8 +45,10 @@ class FakeStudio:
         self.engines = SimpleNamespace(
             get=lambda model: SimpleNamespace(
                 info=SimpleNamespace(name="fake", preview=True), health=lambda: Health(2, self.running, 1, 1, 3)
-            )
+            ),
+            running=lambda: {"fake": self.engines.get("auto")},
         )
+        self.busy = 1  # requests in the house
         self.running = 2  # engine processes
         self.calls: list[Call] = []
         self.entered = threading.Semaphore(0)  # a blocking request has reached us

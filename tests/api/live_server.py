@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 import uvicorn
+from fastapi import FastAPI
 
 from chatterbox_plus.api.app import create_app
 from chatterbox_plus.settings import Settings
@@ -21,6 +22,7 @@ class LiveServer:
     """Where it listens, and a short way to ask it."""
 
     port: int
+    app: FastAPI
 
     @property
     def url(self) -> str:
@@ -48,9 +50,8 @@ def serve(settings: Settings, studio: Any = None) -> Iterator[LiveServer]:
     # asyncio turns Nagle's algorithm off only where the protocol is named: else every small answer takes 40 ms
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        create_app(settings, studio), log_config=None, access_log=False, timeout_graceful_shutdown=1
-    )
+    app = create_app(settings, studio)
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     started = threading.Event()
     config.loaded or config.load()
@@ -58,7 +59,7 @@ def serve(settings: Settings, studio: Any = None) -> Iterator[LiveServer]:
     thread.start()
     assert started.wait(TIMEOUT_S)
     try:
-        yield LiveServer(listener.getsockname()[1])
+        yield LiveServer(listener.getsockname()[1], app)
     finally:
         server.should_exit = True
         thread.join(TIMEOUT_S)

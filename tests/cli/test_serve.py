@@ -114,4 +114,15 @@ def test_the_log_goes_to_a_file_too_when_one_is_set(shell: Shell) -> None:
     assert "server.reload has no effect" in said[0]
     log = (shell.data / "logs" / "server.log").read_text(encoding="utf-8")
     assert "server.reload has no effect" in log
-    assert "GET /api/v1/health 200" in log
+    assert re.search(r"\[req_[0-9a-f]+\] GET /api/v1/health 200", log)
+
+
+def test_the_log_is_json_by_line_when_asked_for(shell: Shell) -> None:
+    with serving(shell, "--log-format", "json") as (process, said):
+        urllib.request.urlopen(url_in(said) + "/api/v1/health", timeout=10).close()
+        process.terminate()
+        process.wait(10)
+        assert process.stderr is not None
+        lines = [json.loads(line) for line in process.stderr if line.startswith("{")]
+    [access] = [line for line in lines if line.get("route") == "/api/v1/health"]
+    assert (access["level"], access["status"]) == ("info", 200)

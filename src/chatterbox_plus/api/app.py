@@ -1,5 +1,6 @@
 """The HTTP API: `create_app(settings)` is a value; nothing runs before the server starts it."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,13 +10,38 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from chatterbox_plus import __version__
-from chatterbox_plus.api import concat, conversion, description, errors, mixed, openai, outputs, pages, session, speech, system
+from chatterbox_plus.api import (
+    admin,
+    cleanup,
+    concat,
+    conversion,
+    description,
+    errors,
+    mixed,
+    openai,
+    outputs,
+    pages,
+    session,
+    speech,
+    system,
+)
 from chatterbox_plus.api.access import Access
 from chatterbox_plus.api.bridge import Bridge
+from chatterbox_plus.api.cleaner import Cleaner
 from chatterbox_plus.api.errors import Unexpected
+from chatterbox_plus.api.failures import tell_every_hour
 from chatterbox_plus.api.metrics import Metrics
-from chatterbox_plus.api.middleware import EXPOSED_HEADERS, LOOPBACK_ORIGIN, MB, BodyLimit, Door, Introduction
+from chatterbox_plus.api.middleware import (
+    EXPOSED_HEADERS,
+    LOOPBACK_ORIGIN,
+    MB,
+    BodyLimit,
+    Door,
+    HeadLikeGet,
+    Introduction,
+)
 from chatterbox_plus.api.state import ApiState
+from chatterbox_plus.api.watch import Watch
 from chatterbox_plus.errors import ModelLoadError
 from chatterbox_plus.house import build_studio, open_keyring
 from chatterbox_plus.settings import Settings
@@ -40,7 +66,7 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         threads = settings.models.workers + settings.api.queue_limit + SPARE_THREADS
         bridge = Bridge(threads, settings.api.request_timeout_seconds, metrics.made)
-        own = keyring = None
+        own = keyring = cleaner = telling = None
         try:
             if studio is None:
                 own = await bridge.call(_started, settings)
@@ -48,9 +74,17 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
             assert used is not None
             if settings.api.api_key_required:
                 keyring = await bridge.call(open_keyring, settings)
-            app.state.api = ApiState(settings, used, bridge, metrics, keyring)
+            cleaner = Cleaner(used.library, settings)
+            app.state.api = ApiState(settings, used, bridge, metrics, Watch(used.library, cleaner), keyring)
+            cleaner.start()
+            if settings.error_handling.error_tracking.log_error_summaries:
+                telling = asyncio.create_task(tell_every_hour(metrics.failures))
             yield
         finally:
+            if telling is not None:
+                telling.cancel()
+            if cleaner is not None:
+                await bridge.call(cleaner.stop)
             if keyring is not None:
                 await bridge.call(keyring.close)
             bridge.stop()
@@ -69,7 +103,7 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
         redoc_url=None,
     )
     errors.install(app)
-    for room in (speech, conversion, concat, mixed, openai, system, outputs, session):
+    for room in (speech, conversion, concat, mixed, openai, system, admin, cleanup, outputs, session):
         app.include_router(room.router)
     pages.mount(app, settings.ui)
     description.finish(app)
@@ -95,6 +129,7 @@ def _guard(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     origins = api.cors_origins if api.cors_enabled else ()
     neighbours = LOOPBACK_ORIGIN if api.cors_enabled and server.loopback else None
     hosts = [*server.trusted_hosts, urlsplit(server.public_url).hostname or "", server.host]
+    app.add_middleware(HeadLikeGet)
     app.add_middleware(Unexpected)
     largest = round(max(api.max_request_mb, api.max_upload_mb) * MB)
     app.add_middleware(BodyLimit, max_request_bytes=largest, max_text_length=api.max_text_length)

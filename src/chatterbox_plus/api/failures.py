@@ -1,5 +1,7 @@
 """The last errors, for whoever runs the server: what kind, where, under which request id. Nothing a client sent."""
 
+import asyncio
+import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -17,6 +19,8 @@ Severity = Literal["low", "medium", "high", "critical"]
 GroupBy = Literal["type", "endpoint", "category", "severity", "level", "hour"]
 OFTEN = 3  # times an error must happen to be among the most frequent
 _RECENT = 5
+_HOUR_S = 3600
+_log = logging.getLogger(__name__)
 _CATEGORIES: dict[str, Category] = {
     **dict.fromkeys(("SERVICE_OVERLOADED", "FILE_TOO_LARGE", "STORAGE_FULL", "STORAGE_ERROR"), "resource"),
     **dict.fromkeys(
@@ -132,6 +136,15 @@ class Failures:
             },
             "recent_errors": [failure.as_json() for failure in failed[:_RECENT]],
         }
+
+
+async def tell_every_hour(failures: Failures) -> None:
+    """A line in the log for every hour in which something failed."""
+    while True:
+        await asyncio.sleep(_HOUR_S)
+        told = failures.summary(1, "type")
+        if told["total_errors"]:
+            _log.warning("%d errors in the last hour: %s", told["total_errors"], told["by_operation"])
 
 
 def _counted(failures: list[Failure], by: GroupBy) -> dict[str, int]:

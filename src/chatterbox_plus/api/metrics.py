@@ -197,9 +197,9 @@ class Metrics:
         with self._lock:
             return _percent(self._hours.last(hours))
 
-    def generations(self) -> dict[Kind, dict[str, Any]]:
+    def generations(self) -> dict[str, dict[str, Any]]:
         with self._lock:
-            return {kind: made.as_json() for kind, made in self._generations.items()}
+            return {str(kind): made.as_json() for kind, made in self._generations.items()}
 
     def routes(self) -> dict[tuple[str, str], Route]:
         """(method, template) -> a copy of its counts."""

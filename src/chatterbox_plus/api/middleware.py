@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chatterbox_plus.api.access import OUTPUTS
 from chatterbox_plus.api.bridge import blame_of
 from chatterbox_plus.api.errors import plus_reply
 from chatterbox_plus.api.metrics import Metrics
@@ -107,6 +108,26 @@ class Introduction:
                 "duration_ms": round(took_ms, 1),
             }
             _log.info("%s %s %d %.0f ms", method, path, status, took_ms, extra={"fields": fields})
+
+
+class HeadLikeGet:
+    """Every GET route takes HEAD: asked as a GET, of whose answer the server sends the headers only.
+
+    Files are the exception: their route knows HEAD itself and need not read them for it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"].startswith(OUTPUTS):
+            await self.app(scope, receive, send)
+            return
+        inner = {**scope, "method": "GET"}
+        try:
+            await self.app(inner, receive, send)
+        finally:
+            scope["route"] = inner.get("route")  # which the counts go by
 
 
 class Door:

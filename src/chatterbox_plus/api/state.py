@@ -9,6 +9,7 @@ from chatterbox_plus.access.caller import ANYBODY, Caller
 from chatterbox_plus.access.keyring import Keyring
 from chatterbox_plus.api.bridge import Bridge
 from chatterbox_plus.api.metrics import Metrics
+from chatterbox_plus.api.watch import Watch
 from chatterbox_plus.errors import PermissionDenied
 from chatterbox_plus.settings import Settings
 from chatterbox_plus.synthesis.studio import Studio
@@ -22,6 +23,7 @@ class ApiState:
     studio: Studio
     bridge: Bridge
     metrics: Metrics
+    watch: Watch
     keyring: Keyring | None = None  # None: nobody is asked for a key
     caller: Caller = ANYBODY
 

@@ -1,68 +1,150 @@
 """How the server is and how it is set up."""
 
-import asyncio
 import logging
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import psutil
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from chatterbox_plus import __version__
 from chatterbox_plus.api.errors import Reply, now
 from chatterbox_plus.api.state import ApiState, State
+from chatterbox_plus.api.watch import Disk, Folders, Machine
 from chatterbox_plus.audio.formats import INPUT_SUFFIXES, NATIVE_FORMATS, OPENAI_FORMATS
 from chatterbox_plus.errors import PlusError
+from chatterbox_plus.library.survey import Tally
 from chatterbox_plus.synthesis.options import ConversionOptions, Options, SpeechOptions
 
 router = APIRouter(tags=["system"])
-_process = psutil.Process()
-_MB, _GB = 2**20, 2**30
+MB, GB = 2**20, 2**30
+_GLANCE_S = 0.05  # health waits so long for a count of files, and else tells the last one
+_NO_FOLDER = "the outputs folder is not there, or cannot be looked at"
 _log = logging.getLogger(__name__)
 
+_HEALTH_EXAMPLE = {
+    "success": True,
+    "message": "API is healthy",
+    "timestamp": "2025-06-22T14:30:22.000Z",
+    "status": "healthy",
+    "version": __version__,
+    "models_loaded": {"tts": True, "vc": True},
+    "engine": {"name": "builtin", "preview": True, "workers": 2, "running": 2, "busy": 0, "loads": 2},
+    "uptime_seconds": 3600.5,
+    "uptime": "1h 0m 0s",
+    "warnings": None,
+}
+_HEALTH: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The process answers. Without a key, where keys are asked for, only the fields up to `engine`.",
+        "content": {"application/json": {"example": _HEALTH_EXAMPLE}},
+    }
+}
+_READY: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Requests will be served.",
+        "content": {
+            "application/json": {
+                "example": {"status": "ready", "reason": None, "timestamp": "2025-06-22T14:30:22.000Z"}
+            }
+        },
+    },
+    503: {
+        "description": "Not now: `status` is loading, degraded or stopping, `reason` says why; see Retry-After.",
+        "content": {
+            "application/json": {
+                "example": {
+                    "status": "loading",
+                    "reason": "the engine is being started",
+                    "timestamp": "2025-06-22T14:30:22.000Z",
+                }
+            }
+        },
+    },
+}
+_RETRY_AFTER_S = {"loading": 2, "degraded": 10, "stopping": 5}
 
-@router.get("/api/v1/health", summary="Whether all is well")
-@router.head("/api/v1/health", include_in_schema=False)
+
+@dataclass(frozen=True)
+class EngineState:
+    """Who speaks when nobody is named. about: as health shows it; problem: why nobody can, in words."""
+
+    about: dict[str, Any] | None
+    problem: str | None
+    starting: bool = False
+
+    @property
+    def loaded(self) -> bool:
+        return self.about is not None and self.about["running"] > 0
+
+
+@router.get("/api/v1/health", summary="Whether all is well", responses=_HEALTH)
 async def health(state: State) -> Response:
-    """Cheap: nothing is counted on disk. `engine` says who speaks, and whether that is only a preview voice."""
-    engine, problem = _engine(state)
-    loaded = engine is not None and engine["running"] > 0
-    if problem is None and not loaded and not state.settings.models.idle_unload_s:
-        problem = "no engine is running: it could not be started, or has just stopped"
-    disk = await asyncio.to_thread(_disk, state.studio.library.outputs.root)
-    uptime_s = state.metrics.uptime_s
-    warnings = [problem] if problem else []
-    threshold = state.settings.resource_management.cleanup.warning_threshold_percent
-    percent = disk["usage_percent"]
-    if percent is None:
-        warnings.append("the outputs folder is not there, or cannot be looked at")
-    elif percent >= threshold:
-        warnings.append(f"the disk is {percent:.0f} % full")
-    metrics = state.metrics.summary()
+    """Liveness: 200 for as long as the process answers, and cheap. `engine` says who speaks, and whether that is only a
+    preview voice."""
+    engine = engine_state(state)
+    body = {
+        "success": True,
+        "message": "API is healthy" if engine.problem is None else "API is running without a voice",
+        "timestamp": now(),
+        "status": "healthy" if engine.problem is None else "degraded",
+        "version": __version__,
+        "models_loaded": {"tts": engine.loaded, "vc": engine.loaded},
+    }
+    if not state.caller.known:
+        return Reply({**body, "engine": engine.about and {name: engine.about[name] for name in ("name", "preview")}})
+    machine = await state.watch.machine.get()
+    folders = await state.watch.folders.get(_GLANCE_S)
+    disk = machine.disk if machine else None
+    warnings = warnings_of(state, machine, folders, engine)
+    metrics, uptime_s = state.metrics.summary(), state.metrics.uptime_s
     return Reply(
         {
-            "success": True,
-            "message": "API is healthy" if problem is None else "API is running without a voice",
-            "timestamp": now(),
-            "status": "healthy" if problem is None else "degraded",
-            "version": __version__,
-            "models_loaded": {"tts": loaded, "vc": loaded},
-            "engine": engine,
+            **body,
+            "engine": engine.about,
             "uptime_seconds": round(uptime_s, 1),
             "uptime": _spoken(uptime_s),
-            "metrics": {**metrics, "model_loads": engine["loads"] if engine else 0},
+            "metrics": {**metrics, "model_loads": engine.about["loads"] if engine.about else 0},
             "system_info": {
-                "cpu_percent": psutil.cpu_percent(),
-                "memory": _memory(),
-                "disk": disk,
-                "file_counts": {"outputs": None, "temp": None},
+                "cpu_percent": machine.cpu_percent if machine else None,
+                "memory": memory_of(machine),
+                "disk": disk_of(disk),
+                "file_counts": file_counts(folders),
             },
-            "resource_status": {"timestamp": now(), "directories": {}, "warnings": warnings},
+            "resource_status": {
+                "timestamp": body["timestamp"],
+                "directories": directories_of(state, folders),
+                "warnings": warnings,
+            },
             "warnings": warnings or None,
             "error_summary": metrics["errors_by_type"] or None,
         }
     )
+
+
+@router.get("/api/v1/ready", summary="Whether requests will be served", responses=_READY)
+async def ready(state: State) -> Response:
+    """Readiness: for whoever decides where requests go. 503 while an engine loads, when none can be used, when the
+    outputs folder is gone, and when the server is being stopped."""
+    status, reason = await _readiness(state)
+    body = {"status": status, "reason": reason, "timestamp": now()}
+    if status == "ready":
+        return Reply(body)
+    return Reply(body, 503, headers={"Retry-After": str(_RETRY_AFTER_S[status])})
+
+
+async def _readiness(state: ApiState) -> tuple[Literal["ready", "loading", "degraded", "stopping"], str | None]:
+    if state.bridge.stopping:
+        return "stopping", "the server is being stopped"
+    engine = engine_state(state)
+    if engine.starting and not engine.loaded:
+        return "loading", "the engine is being started"
+    if engine.problem is not None:
+        return "degraded", engine.problem
+    machine = await state.watch.machine.get()
+    if machine is not None and machine.disk is None:
+        return "degraded", _NO_FOLDER
+    return "ready", None
 
 
 @router.get("/api/v1/config", summary="How the server is set up")
@@ -112,6 +194,8 @@ def about() -> dict[str, Any]:
             "gradio_ui": "/ui",
             "health_check": "/api/v1/health",
             "metrics": "/api/v1/metrics",
+            "readiness": "/api/v1/ready",
+            "resources": "/api/v1/resources",
             "tts_generation": "/api/v1/tts",
             "voice_conversion": "/api/v1/vc",
             "concatenation": "/api/v1/concat",
@@ -120,22 +204,104 @@ def about() -> dict[str, Any]:
     }
 
 
-def _engine(state: ApiState) -> tuple[dict[str, Any] | None, str | None]:
-    """Who speaks when nobody is named, and what is wrong if nobody can."""
+def engine_state(state: ApiState) -> EngineState:
     try:
         host = state.studio.engines.get("auto")
     except PlusError as error:
-        _log.warning("no engine: %s", error.message)
-        return None, error.message
+        return EngineState(None, error.message)
     health = host.health()
-    return {
+    about = {
         "name": host.info.name,
         "preview": host.info.preview,
         "workers": health.workers,
         "running": health.running,
         "busy": health.busy,
         "loads": health.running + health.restarts,
-    }, None
+    }
+    problem = None
+    if not health.running and not state.settings.models.idle_unload_s:
+        problem = "no engine is running: it could not be started, or has just stopped"
+    return EngineState(about, problem, health.starting > 0)
+
+
+def warnings_of(
+    state: ApiState, machine: Machine | None, folders: Folders | None, engine: EngineState | None = None
+) -> list[str]:
+    """What somebody should look after, in words."""
+    cleanup = state.settings.resource_management.cleanup
+    threshold = cleanup.warning_threshold_percent
+    warnings = [engine.problem] if engine and engine.problem else []
+    if machine is not None and machine.disk is None:
+        warnings.append(_NO_FOLDER)
+    elif machine is not None and machine.disk is not None and machine.disk.percent >= threshold:
+        warnings.append(f"the disk is {machine.disk.percent:.0f} % full")
+    for name, directory in directories_of(state, folders).items():
+        percent = directory["usage_percent"]
+        if percent is not None and percent >= threshold:
+            oldest = {"outputs": ": beyond that the oldest generations go", "vc_inputs": ": beyond that the oldest go"}
+            warnings.append(f"{name} is at {percent:.0f} % of what is kept there{oldest.get(name, '')}")
+    return warnings
+
+
+def directories_of(state: ApiState, folders: Folders | None) -> dict[str, dict[str, Any]]:
+    """Sizes and limits of the data folder's parts; empty as long as nobody has counted. A limit of null is none."""
+    if folders is None:
+        return {}
+    cleanup = state.settings.resource_management.cleanup
+    most_files = cleanup.temp_dir_max_files or None
+    return {
+        "outputs": _directory(folders.outputs, cleanup.output_dir_max_size_gb),
+        "temp": {
+            **_sizes(folders.temp),
+            "max_files": most_files,
+            "usage_percent": round(100 * folders.temp.files / most_files, 1) if most_files else None,
+        },
+        "vc_inputs": _directory(folders.vc_inputs, cleanup.vc_inputs_max_size_gb),
+        "reference_audio": _directory(folders.reference_audio, 0),
+    }
+
+
+def _directory(found: Tally, most_gb: float) -> dict[str, Any]:
+    return {
+        **_sizes(found),
+        "max_size_mb": round(most_gb * GB / MB, 1) if most_gb else None,
+        "usage_percent": round(100 * found.size_bytes / (most_gb * GB), 1) if most_gb else None,
+    }
+
+
+def _sizes(found: Tally) -> dict[str, Any]:
+    return {
+        "size_bytes": found.size_bytes,
+        "size_mb": round(found.size_bytes / MB, 2),
+        "file_count": found.files,
+    }
+
+
+def file_counts(folders: Folders | None) -> dict[str, int | None]:
+    return {
+        "outputs": folders.outputs.files if folders else None,
+        "temp": folders.temp.files if folders else None,
+        "vc_inputs": folders.vc_inputs.files if folders else None,
+        "reference_audio": folders.reference_audio.files if folders else None,
+    }
+
+
+def disk_of(disk: Disk | None) -> dict[str, float | None]:
+    """Of the disk that outputs lie on; nulls if somebody took the folder away."""
+    if disk is None:
+        return {"free_gb": None, "usage_percent": None}
+    return {"free_gb": round(disk.free / GB, 2), "usage_percent": disk.percent}
+
+
+def memory_of(machine: Machine | None) -> dict[str, float | None]:
+    """Of the server's own process."""
+    if machine is None:
+        return {"rss_mb": None, "vms_mb": None, "percent": None}
+    return {
+        "rss_mb": round(machine.resident / MB, 1),
+        "vms_mb": round(machine.virtual / MB, 1),
+        "percent": machine.memory_percent,
+    }
 
 
 def _defaults(kind: type[Options]) -> dict[str, Any]:
@@ -144,21 +310,6 @@ def _defaults(kind: type[Options]) -> dict[str, Any]:
     return {
         name: list(info.default) if isinstance(info.default, tuple) else info.default for name, info in fields.items()
     }
-
-
-def _disk(folder: Path) -> dict[str, float | None]:
-    """Of the disk that the folder lies on; nulls if somebody took the folder away."""
-    try:
-        usage = psutil.disk_usage(str(folder))
-    except OSError:
-        return {"free_gb": None, "usage_percent": None}
-    return {"free_gb": round(usage.free / _GB, 2), "usage_percent": usage.percent}
-
-
-def _memory() -> dict[str, float]:
-    with _process.oneshot():
-        memory, percent = _process.memory_info(), _process.memory_percent()
-    return {"rss_mb": round(memory.rss / _MB, 1), "vms_mb": round(memory.vms / _MB, 1), "percent": round(percent, 2)}
 
 
 def _spoken(seconds: float) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from chatterbox_plus import __version__
+from chatterbox_plus import __version__, logs
 from chatterbox_plus.commands import flags
 from chatterbox_plus.errors import BadRequest, ModelLoadError, SettingsError
 from chatterbox_plus.settings import ENVIRONMENT, SECRET, Settings, is_loopback, load
@@ -65,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
             app = create_app(settings, studio)
             config = uvicorn.Config(
                 app,
+                loop="asyncio" if sys.platform == "win32" else "uvloop",
+                http="httptools",
+                ws="none",
                 log_config=None,
                 access_log=False,  # the app writes its own, with the request's id
                 server_header=False,
@@ -119,12 +122,7 @@ def _start_log(settings: Settings) -> None:
             )
         except OSError as error:
             raise SettingsError(f"server.log_file_path cannot be written: {error.strerror}") from None
-    logging.basicConfig(
-        level=server.log_level.upper(), handlers=handlers, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    if server.log_level != "debug":
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its greeting says less than ours
-        logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logs.set_up(server.log_level, server.log_format, handlers)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -38,6 +38,7 @@ class Health:
     busy: int  # children at work
     callers: int  # calls under way, waiting ones included
     restarts: int  # children that died or were killed in their work, so far
+    starting: int = 0  # children being started ahead of any work
 
 
 class _Order(Enum):
@@ -178,6 +179,7 @@ class EngineHost:
                 busy=sum(slot.work is not None for slot in self._slots),
                 callers=len(self._calls),
                 restarts=self._restarts,
+                starting=sum(slot.wanted for slot in self._slots),
             )
 
     def close(self) -> None:
