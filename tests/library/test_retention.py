@@ -180,14 +180,14 @@ def test_what_cannot_be_removed_is_reported_and_the_rest_goes_on(
     assert {name.partition(".")[0] for name in tree(library)} == {"outputs/stuck"}
 
 
-def test_a_hold_is_counted_and_ends_with_its_owner(tmp_path: Path) -> None:
+def test_what_two_hold_stays_until_both_let_go(tmp_path: Path) -> None:
     file = put(tmp_path / "folder" / "a.wav", 1, 0)
     first, second = Hold(file.parent), Hold(file)
     first.release()
     first.release()
     assert held(file)
     assert not remove([file])
-    del second
+    second.release()
     assert not held(file)
     assert remove([file])
     assert not file.exists()

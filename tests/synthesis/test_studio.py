@@ -1,5 +1,6 @@
 """Whatever becomes of a request, the house is as it was: nobody inside, nothing half-made, nothing held."""
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.engines.registry import Engines
 from chatterbox_plus.errors import Cancelled, NotFound, PermissionDenied, PlusError
 from chatterbox_plus.library.library import Library
+from chatterbox_plus.library.retention import Policy, Retention
 from chatterbox_plus.synthesis.options import ConversionOptions, FileSegment, JoinOptions, SpeechOptions
 from chatterbox_plus.synthesis.studio import Studio
 from tests.fakes import TONE
@@ -93,6 +95,22 @@ def test_a_missing_file_in_a_join_holds_nothing(studio: Studio) -> None:
     with pytest.raises(NotFound):
         studio.join(JoinOptions(segments=(FileSegment(filename="gone.wav"),)), cancel=threading.Event())
     assert studio.busy == 0
+
+
+def test_retention_leaves_the_sources_of_a_join_alone_until_it_is_over(studio: Studio) -> None:
+    """They are opened twice."""
+    file = studio.speak(said(), cancel=threading.Event()).files[0]
+    place = studio.library.outputs.root / file.path
+    os.utime(place, (0, 0))
+    os.utime(place.with_suffix(".json"), (0, 0))
+    retention = Retention(studio.library, Policy(outputs_max_bytes=1))
+    join = studio.join_live(JoinOptions(segments=(FileSegment(filename=file.path),)), cancel=threading.Event())
+    retention.run()
+    assert place.exists()
+    assert b"".join(join)
+    join.close()
+    retention.run()
+    assert not place.exists()
 
 
 def test_an_upload_is_called_by_its_own_name_in_errors(studio: Studio, tmp_path: Path) -> None:

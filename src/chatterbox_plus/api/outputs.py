@@ -9,10 +9,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from chatterbox_plus.api.errors import reply
-from chatterbox_plus.api.replies import ERRORS, disposition
+from chatterbox_plus.api.replies import ERRORS, StoredFile, disposition
 from chatterbox_plus.api.state import State
 from chatterbox_plus.audio.formats import FORMATS
 from chatterbox_plus.errors import NotFound, UnsupportedFormat
@@ -47,7 +47,7 @@ async def fetch(path: str, request: Request, state: State) -> Response:
         raise _missing(path)
     found, stat = await state.bridge.call(_find, outputs.exact, path.removeprefix(outputs.prefix))
     keys = state.settings.api.api_key_required
-    response = FileResponse(
+    response = StoredFile(
         found,
         stat_result=stat,
         media_type=MEDIA_TYPES[found.suffix.lower()],

@@ -1,17 +1,19 @@
 """How made audio is answered with: as the finished file, as JSON with links, or live."""
 
 from collections.abc import Iterable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import Query, Request
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from chatterbox_plus.api.bridge import LiveResponse, MakeLive, request_id
 from chatterbox_plus.api.errors import ErrorBody, Reply, now, wrong
 from chatterbox_plus.api.state import ApiState
 from chatterbox_plus.audio.formats import FORMATS, NATIVE_FORMATS
+from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.synthesis.export import MadeFile
 from chatterbox_plus.synthesis.options import ConversionOptions, JoinOptions, SpeechOptions
 from chatterbox_plus.synthesis.results import Result
@@ -66,6 +68,14 @@ def audio_responses(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     return {200: made, **ERRORS}
 
 
+class StoredFile(FileResponse):
+    """A file of a store, which retention leaves alone while it is sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with Hold(Path(self.path)):
+            await super().__call__(scope, receive, send)
+
+
 def mode_of(value: str | None, where: str = "query") -> Mode:
     """The mode meant. Raises a 422 for a word that means none."""
     if value is None:
@@ -98,7 +108,7 @@ def file_reply(
     headers["X-Audio-Duration"] = f"{result.duration_s:.3f}"
     headers["Content-Disposition"] = disposition(sent.filename)
     path = state.studio.library.outputs.root / PurePosixPath(sent.path)
-    return FileResponse(path, media_type=FORMATS[sent.format].media_type, headers=headers)
+    return StoredFile(path, media_type=FORMATS[sent.format].media_type, headers=headers)
 
 
 async def live_reply(

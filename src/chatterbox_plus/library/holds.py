@@ -16,31 +16,28 @@ _lock = threading.Lock()
 
 
 class Hold:
-    """Keeps files, or a folder and all in it, from retention: until `release`, the `with` or the object itself ends."""
+    """Keeps a file, or a folder and all in it, from retention, from now until `release` or the end of the `with`."""
 
-    def __init__(self, *paths: Path) -> None:
-        self._paths: tuple[Path, ...] = paths
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._over = False
         with _lock:
-            _held.update(paths)
+            _held[path] += 1
 
     def release(self) -> None:
         """May be called again."""
         with _lock:
-            _held.subtract(self._paths)
-            for path in self._paths:
-                if _held[path] <= 0:
-                    del _held[path]
-            self._paths = ()
+            if not self._over:
+                self._over = True
+                _held[self.path] -= 1
+                if not _held[self.path]:
+                    del _held[self.path]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.release()
-
-    def __del__(self) -> None:
-        if self._paths:
-            self.release()
 
 
 def held(*paths: Path) -> bool:

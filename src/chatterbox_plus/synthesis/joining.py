@@ -1,6 +1,7 @@
 """Joining as one job: which stored files and uploads are meant, and what is written down about the result."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from chatterbox_plus.audio.clip import Samples
 from chatterbox_plus.audio.decode import Decoder
 from chatterbox_plus.errors import BadRequest
+from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.naming import join_stem, output_name
 from chatterbox_plus.library.records import Generation
@@ -34,11 +36,12 @@ class JoinJob:
         decoder: Decoder,
         library: Library,
         *,
+        holds: ExitStack,
         cancel: Event,
         clock: Clock,
         progress: Progress | None = None,
     ) -> None:
-        """uploads: (name, path) of what the upload segments mean, by index.
+        """uploads: (name, path) of what the upload segments mean, by index. holds: what keeps stored files meanwhile.
 
         Raises NotFound and its kin for a stored file, BadRequest for an upload that is not there, InvalidAudio and its
         kin for a file that cannot be decoded.
@@ -48,7 +51,9 @@ class JoinJob:
             fitting = min(options.pause_variation_ms, options.pause_duration_ms - 1)  # as told in names and replies
             options = options.model_copy(update={"pause_variation_ms": fitting})
         self._options, self._clock = options, clock
-        self._joined = join(options, _sources(options, uploads, library), decoder, cancel=cancel, progress=progress)
+        self._joined = join(
+            options, _sources(options, uploads, library, holds), decoder, cancel=cancel, progress=progress
+        )
         self.cancel = cancel
         self.sound = Sound(self._joined.rate, self._joined.channels)
         self.destination = Destination(options.subfolder, _stem(options, clock), options.export_formats)
@@ -82,11 +87,14 @@ class JoinJob:
         return {**self._joined.metadata(), "processing_time_seconds": round(made.processing_s, 3)}
 
 
-def _sources(options: JoinOptions, uploads: Sequence[tuple[str, Path]], library: Library) -> dict[int, JoinSource]:
+def _sources(
+    options: JoinOptions, uploads: Sequence[tuple[str, Path]], library: Library, holds: ExitStack
+) -> dict[int, JoinSource]:
     found: dict[int, JoinSource] = {}
     for position, segment in enumerate(options.segments):
         if isinstance(segment, FileSegment):
-            found[position] = JoinSource(segment.filename, library.outputs.resolve(segment.filename))
+            hold = holds.enter_context(Hold(library.outputs.resolve(segment.filename)))
+            found[position] = JoinSource(segment.filename, hold.path)
         elif isinstance(segment, UploadSegment):
             if segment.index >= len(uploads):
                 raise BadRequest(f"Expected {segment.index + 1} uploaded files, got {len(uploads)}")

@@ -19,6 +19,7 @@ from chatterbox_plus.engines.base import Reference
 from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.engines.registry import Engines, ModelInfo
 from chatterbox_plus.errors import BadRequest, PermissionDenied
+from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.writing import Reservation, writing
 from chatterbox_plus.synthesis.convert import ConversionJob, Source, Target
@@ -267,7 +268,7 @@ class Studio:
             fetched = self._fetch(name, holds, cancel, "input_audio_source")
             return Source(fetched.name, fetched.path)
         if name:
-            return Source(name, self.voices.stored_input(name))
+            return Source(name, holds.enter_context(Hold(self.voices.stored_input(name))).path)
         raise BadRequest("no recording to convert: send input_audio or input_audio_source", param="input_audio_source")
 
     def _target(self, name: str, path: Path | None, cancel: Event) -> Target:
@@ -302,7 +303,7 @@ class Studio:
         progress: Progress | None = None,
     ) -> JoinResult:
         """Files to one file below outputs/. uploads: (name, path) of what the upload segments mean, by index."""
-        return self._keep(lambda _: self._joining(options, cancel, uploads, progress), also)
+        return self._keep(lambda holds: self._joining(options, holds, cancel, uploads, progress), also)
 
     def join_live(
         self,
@@ -315,12 +316,26 @@ class Studio:
         progress: Progress | None = None,
     ) -> LiveAudio:
         """The same as bytes while it is joined; see `speak_live`."""
-        return self._live(lambda _: self._joining(options, cancel, uploads, progress), format, keep)
+        return self._live(lambda holds: self._joining(options, holds, cancel, uploads, progress), format, keep)
 
     def _joining(
-        self, options: JoinOptions, cancel: Event, uploads: Sequence[tuple[str, Path]], progress: Progress | None
+        self,
+        options: JoinOptions,
+        holds: ExitStack,
+        cancel: Event,
+        uploads: Sequence[tuple[str, Path]],
+        progress: Progress | None,
     ) -> JoinJob:
-        return JoinJob(options, uploads, self.decoder, self.library, cancel=cancel, clock=Clock(), progress=progress)
+        return JoinJob(
+            options,
+            uploads,
+            self.decoder,
+            self.library,
+            holds=holds,
+            cancel=cancel,
+            clock=Clock(),
+            progress=progress,
+        )
 
     # Running
 
