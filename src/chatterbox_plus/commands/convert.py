@@ -21,8 +21,10 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.usage = "%(prog)s [options] INPUT --to VOICE"
-    parser.add_argument("input", metavar="INPUT", help="an audio file, or the name of one in vc_inputs/")
-    parser.add_argument("--to", required=True, metavar="VOICE", help="an audio file, or a voice in reference_audio/")
+    parser.add_argument("input", metavar="INPUT", help="an audio file, the name of one in vc_inputs/, or a URL")
+    parser.add_argument(
+        "--to", required=True, metavar="VOICE", help="an audio file, a voice in reference_audio/, or a URL"
+    )
     flags.add_option_flags(
         parser,
         ConversionOptions,

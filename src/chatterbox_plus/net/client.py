@@ -208,7 +208,7 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
             yield file
         except BaseException:
             file.close()  # Windows keeps what is open
-            path.unlink()
+            path.unlink(missing_ok=True)
             raise
 
 

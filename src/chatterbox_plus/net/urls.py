@@ -46,12 +46,12 @@ def parse(text: str, *, param: str | None = None) -> WebUrl:
 
     if len(text) > MAX_URL_CHARS:
         raise bad(f"is longer than {MAX_URL_CHARS} characters")
-    if not text.isprintable() or " " in text or "\\" in text:
-        raise bad("has blanks, backslashes or control characters in it")
+    if not text.isprintable() or "\\" in text:
+        raise bad("has backslashes or control characters in it")
     try:
         url = httpx2.URL(text)
         host = url.raw_host.decode("ascii")
-        safe_port = url.port
+        port = url.port
     except (httpx2.InvalidURL, ValueError):
         raise bad("cannot be read") from None
     if url.scheme not in ("http", "https"):
@@ -62,7 +62,8 @@ def parse(text: str, *, param: str | None = None) -> WebUrl:
         raise bad("must not have a user name or password")
     if not (":" in host and "%" not in host) and not _HOST.fullmatch(host):
         raise bad("has a host name that cannot be")
-    port = (443 if url.scheme == "https" else 80) if safe_port is None else safe_port
+    if port is None:
+        port = 443 if url.scheme == "https" else 80
     if not 0 < port < 65536:
         raise bad("has a port that cannot be")
     return WebUrl(url, host, port)
