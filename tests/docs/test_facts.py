@@ -66,6 +66,8 @@ def range_cell(schema: dict[str, Any]) -> str:
         return "of " + ", ".join(f"`{value}`" for value in schema["items"]["enum"])
     if schema.get("minLength") == 1 and "maxLength" not in schema:
         return "not empty"
+    if "exclusiveMinimum" in schema:
+        return f"> {schema['exclusiveMinimum']:.10g}, ≤ {schema['maximum']:.10g}"
     for low, high, unit in (("minimum", "maximum", ""), ("minLength", "maxLength", " characters")):
         if low in schema and high in schema:
             return f"{schema[low]:.10g} – {schema[high]:.10g}{unit}"
