@@ -17,6 +17,7 @@ from chatterbox_plus.api import (
     conversion,
     description,
     errors,
+    inputs,
     mixed,
     openai,
     outputs,
@@ -24,6 +25,7 @@ from chatterbox_plus.api import (
     session,
     speech,
     system,
+    voices,
 )
 from chatterbox_plus.api.access import Access
 from chatterbox_plus.api.bridge import Bridge
@@ -103,7 +105,7 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
         redoc_url=None,
     )
     errors.install(app)
-    for room in (speech, conversion, concat, mixed, openai, system, admin, cleanup, outputs, session):
+    for room in (speech, conversion, concat, mixed, openai, system, admin, cleanup, voices, inputs, outputs, session):
         app.include_router(room.router)
     pages.mount(app, settings.ui)
     description.finish(app)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any
 
-from chatterbox_plus.errors import InvalidOption
+from chatterbox_plus.errors import Ambiguous, InvalidOption
 from chatterbox_plus.library.entries import Entry, comparable
 from chatterbox_plus.library.index import Snapshot
-from chatterbox_plus.library.naming import nfc, parts
+from chatterbox_plus.library.naming import nfc, parts, shown
 
 _KEYS: dict[str, Callable[[Entry], Any]] = {
     "name": lambda entry: comparable(entry.name),
@@ -84,6 +84,13 @@ class Filter:
             if nearest := [entry for entry in candidates if entry.path.count("/") == depth]:
                 found[name] = nearest
         return found
+
+    def check_names(self, snapshot: Snapshot) -> None:
+        """Raises Ambiguous for a bare name that several folders have: a delete must not guess."""
+        for name, entries in self.named(snapshot).items():
+            if len(entries) > 1:
+                some = ", ".join(shown(entry.path) for entry in entries[:5])
+                raise Ambiguous(f"Several folders have {shown(name)}: {some}. Name one of them.")
 
     def _passes(self, entry: Entry) -> bool:
         return (
