@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.cli.helpers import Shell
 from tests.live import LiveServer, live_server
 from tests.net.web import Visit, Web, web_server
 
@@ -217,3 +218,18 @@ def test_an_allowed_host_that_is_none_is_named_at_start(tmp_path: Path) -> None:
         live_server(tmp_path, env={"CHATTERBOX_ALLOWED_HOSTS": "http://nas/"}),
     ):
         pass
+
+
+def test_the_command_takes_urls_where_it_takes_files(tmp_path: Path, house: LiveServer, web: Web) -> None:
+    (tmp_path / "work").mkdir()
+    shell = Shell(tmp_path / "work", house.data)
+    voice, allowed = web.url("/voices/speaker1"), shell.env(CHATTERBOX_ALLOWED_HOSTS=web.host)
+    spoken = shell("say", TEXT, "--voice", voice, "-o", "said.wav", env=allowed)
+    assert (spoken.returncode, spoken.stderr) == (0, b"")
+    changed = shell("convert", web.url("/voices/narrator"), "--to", voice, "-o", "changed.wav", env=allowed)
+    assert (changed.returncode, changed.stderr) == (0, b"")
+    assert shell.names() == ["changed.wav", "said.wav"]
+    forbidden = shell("say", TEXT, "--voice", voice, "-o", "not.wav")
+    assert forbidden.returncode != 0
+    assert b"127.0.0.1" in forbidden.stderr
+    assert shell.names() == ["changed.wav", "said.wav"]
