@@ -172,3 +172,18 @@ def test_a_body_that_stops_arriving_is_not_waited_for(server: LiveServer, monkey
         connection = server.raw(head.encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
         connection.close()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", "", "application/jso n"],
+)
+def test_a_form_of_a_strangers_page_does_nothing(kind: str, server: LiveServer, studio: FakeStudio) -> None:
+    """A form needs no leave to be sent, and its text/plain can look like JSON."""
+    calls = len(studio.calls)
+    body = b'{"text": "Hello.", "x": "="}'
+    for path in (TTS, "/v1/audio/speech", "/api/v1/concat", "/api/v1/cleanup"):
+        for origin in ("https://evil.example", "null"):
+            headers = {"Origin": origin, "Content-Type": kind}
+            assert server.ask("POST", path, data=body, headers=headers).status_code == 403
+    assert len(studio.calls) == calls
