@@ -6,7 +6,7 @@ ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
 
-.PHONY: serve test check bench clean
+.PHONY: serve test check fuzz bench clean
 
 serve: $(VENV)/.base
 	@exec $(BIN)/chatterbox-plus serve
@@ -18,6 +18,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz.audio
 
 bench: $(VENV)/.base
 	@$(BIN)/python -m bench

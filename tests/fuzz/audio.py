@@ -1,0 +1,152 @@
+"""Mutated audio: what is decoded never crashes the server, is never a 5xx, and takes no longer than a file may.
+
+`python -m tests.fuzz.audio` runs all of it; the test beside this file runs a little.
+"""
+
+import argparse
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+
+from chatterbox_plus.audio.decode import Decoder
+from chatterbox_plus.errors import InvalidAudio, PlusError
+from tests.fuzz.mutations import Broken, broken_files, seeds
+from tests.live import LiveServer, live_server
+
+SLOWEST_S = 2.0  # that a file may take
+WORKERS = 2
+SHARE = 5  # every so many-th file is sent over HTTP, too
+_ROUTES = {"/api/v1/vc": "input_audio", "/api/v1/voice": "voice_file"}
+
+
+@dataclass
+class Outcome:
+    """What became of the files."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    slowest: tuple[float, str] = (0.0, "")
+    problems: list[str] = field(default_factory=list)
+    slow: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, what: str, took_s: float, file: Broken, problem: str | None = None) -> None:
+        with self._lock:
+            self.counts[what] += 1
+            self.slowest = max(self.slowest, (took_s, f"{file.name} ({file.how})"))
+            if took_s > SLOWEST_S:
+                self.slow.append(f"{file.name} ({file.how}) took {took_s:.1f} s")
+            if problem:
+                self.problems.append(f"{file.name} ({file.how}): {problem}")
+
+    @property
+    def troubles(self) -> int:
+        return len(self.problems) + len(self.slow)
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{what} {count}" for what, count in sorted(self.counts.items()))
+        return f"{self.counts.total()} files: {told}; the slowest took {self.slowest[0]:.2f} s: {self.slowest[1]}"
+
+
+def decode(files: Iterable[Broken], folder: Path, keep: Path | None = None) -> Outcome:
+    """Every file through the confined decoder as an upload goes, every fourth as speech is read, too.
+
+    keep: where files that made trouble are left.
+    """
+    outcome = Outcome()
+    with Decoder(workers=WORKERS) as decoder:
+        decoder.warm_up()
+
+        def one(file: Broken) -> None:
+            path = folder / file.name
+            path.write_bytes(file.content)
+            before, began, what, problem = outcome.troubles, time.perf_counter(), "decoded", None
+            try:
+                decoder.probe(path, thorough=True)
+                if int(file.name[:5]) % 4 == 0:
+                    decoder.read(path, rate=24_000)
+            except InvalidAudio as error:  # AudioTooLong is one
+                what = type(error).__name__
+                if error.message.endswith("it cannot be decoded"):
+                    what = "crashes of a confined child"
+            except PlusError as error:
+                what = problem = type(error).__name__
+            except Exception as error:  # noqa: BLE001 - what must not be is what is looked for
+                what = problem = f"{type(error).__name__}: {error}"
+            outcome.add(what, time.perf_counter() - began, file, problem)
+            if keep is not None and outcome.troubles > before:
+                (keep / file.name).write_bytes(file.content)
+            path.unlink()
+
+        def work() -> None:
+            while True:
+                with taking:
+                    file = next(waiting, None)
+                if file is None:
+                    return
+                one(file)
+
+        waiting, taking = iter(files), threading.Lock()
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for done in [pool.submit(work) for _ in range(WORKERS)]:
+                done.result()
+    return outcome
+
+
+def upload(files: Iterable[Broken], server: LiveServer) -> Outcome:
+    """Every file to each of the server's routes that take one. Statuses from 500 on are problems. A conversion that
+    succeeds is speech processing, and its time none of the file's."""
+    document = requests.get(server.url + "/openapi.json", timeout=60).json()
+    routes = {path: name for path, name in _ROUTES.items() if path in document["paths"]}
+    outcome = Outcome()
+    data = {"target_voice_source": "speaker1.wav", "overwrite": "true"}
+    session = requests.Session()
+    for file in files:
+        for path, name in routes.items():
+            began = time.perf_counter()
+            try:
+                answer = session.post(
+                    server.url + path, files={name: (file.name, file.content)}, data=data, timeout=60, stream=False
+                )
+            except requests.RequestException as error:
+                outcome.add(f"{path} broke off", time.perf_counter() - began, file, type(error).__name__)
+                continue
+            status = answer.status_code
+            problem = f"{path} answered {status}: {answer.text[:200]}" if status >= 500 else None
+            took_s = 0.0 if (path, status) == ("/api/v1/vc", 200) else time.perf_counter() - began
+            outcome.add(f"{path} {status}", took_s, file, problem)
+    if server.process.poll() is not None:
+        outcome.problems.append(f"the server ended with {server.process.returncode}")
+    return outcome
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("fuzz", description=__doc__)
+    parser.add_argument("--count", type=int, default=3600, help="files (default 3600)")
+    parser.add_argument("--seed", type=int, default=1, help="other seeds, other files (default 1)")
+    parser.add_argument("--keep", type=Path, help="a folder for the files that make trouble")
+    args = parser.parse_args()
+    if args.keep:
+        args.keep.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="chatterbox-fuzz-") as name:
+        folder = Path(name)
+        whole = seeds(folder)
+        decoded = decode(broken_files(args.count, args.seed, whole), folder, args.keep)
+        sys.stdout.write(f"decoded: {decoded}\n")
+        with live_server(folder / "server", env={"CHATTERBOX_LOG_LEVEL": "error"}) as server:
+            share = (file for file in broken_files(args.count, args.seed, whole) if int(file.name[:5]) % SHARE == 0)
+            sent = upload(share, server)
+    problems = decoded.problems + decoded.slow + sent.problems + sent.slow
+    sys.stdout.write("\n".join([f"over HTTP: {sent}", *problems, ""]))
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
