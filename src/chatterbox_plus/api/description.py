@@ -13,7 +13,7 @@ _SCHEMES = {
     "header": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same, in another header."},
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "What the page is given for a key."},
 }
-_ALWAYS, _GUARDED, _WITH_BODY = (403, 500), (401, 429), (400, 408, 413)
+_ALWAYS, _GUARDED, _WITH_BODY = (400, 403, 500), (401, 429), (408, 413)
 
 
 def finish(app: FastAPI) -> None:
@@ -43,5 +43,7 @@ def _complete(document: dict[str, Any]) -> None:
             for status, reply in replies.items():
                 if status == "default" or int(status) >= 400:
                     reply["content"] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+                if status == "400":  # what is no HTTP, or has an address of more than 64 KB, never reaches us
+                    reply["content"]["text/plain"] = {"schema": {"type": "string"}}
     for unused in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)

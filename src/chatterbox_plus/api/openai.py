@@ -74,12 +74,18 @@ class SpeechRequest(BaseModel):
 
 assert OPENAI_FORMATS == ("mp3", "opus", "aac", "flac", "wav", "pcm")
 
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "`speech.audio.delta` events with `audio` in base64, then one `speech.audio.done` with `usage`.",
+    "properties": {"data": {"type": "string", "contentMediaType": "application/json"}},
+    "required": ["data"],
+}
 _AUDIO: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Audio while it is made, or events with it in base64.",
         "content": {
             **{FORMATS[name].media_type: {"schema": {"type": "string", "format": "binary"}} for name in OPENAI_FORMATS},
-            "text/event-stream": {"schema": {"type": "string"}},
+            "text/event-stream": {"schema": _EVENT},
         },
     },
     **_ERRORS,

@@ -1,0 +1,217 @@
+"""Two users on one real server: whatever route one of them tries, nothing of the other's is seen, changed or gone."""
+
+import hashlib
+import io
+import json
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from chatterbox_plus.access.caller import Role
+from chatterbox_plus.access.keys import KeyStore
+from chatterbox_plus.api.app import create_app
+from chatterbox_plus.settings import Settings
+from tests.live import live_server
+
+MARK = "annasonly"
+"""In the name of everything that is Anna's alone: Ben must never read it."""
+ADMINISTRATION = {
+    ("GET", "/api/v1/metrics"), ("GET", "/api/v1/resources"), ("POST", "/api/v1/cleanup"),
+    ("GET", "/api/v1/cleanup/status"), ("GET", "/api/v1/errors/summary"), ("GET", "/api/v1/errors/recent"),
+    ("GET", "/metrics"),
+}  # fmt: skip
+
+
+def tone_wav(seconds: float) -> bytes:
+    """A low saw: mono, 16 bits, 8 kHz."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(
+            b"".join((n % 80 * 200 - 8000).to_bytes(2, "little", signed=True) for n in range(int(8000 * seconds)))
+        )
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class House:
+    url: str
+    data: Path
+    keys: dict[str, str]
+    output: str  # Anna's, below outputs/
+
+    def ask(self, who: str, method: str, path: str, **more: Any) -> requests.Response:
+        return requests.request(method, self.url + path, headers={"x-api-key": self.keys[who]}, timeout=60, **more)
+
+    def state(self) -> dict[str, str]:
+        """Everything stored, but for what says how often and when something was used."""
+        found = {}
+        for folder in ("reference_audio", "vc_inputs", "outputs"):
+            for path in sorted((self.data / folder).rglob("*")):
+                if path.is_file():
+                    found[path.relative_to(self.data).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return found
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("two")
+    with live_server(folder, env={"CHATTERBOX_API_KEY_REQUIRED": "true"}) as server:
+        store = KeyStore.at(server.data)
+        keys = {name: store.add(name)[1] for name in ("anna", "ben")} | {"boss": store.add("boss", role=Role.ADMIN)[1]}
+        store.close()
+        house = House(server.url, server.data, keys, f"anna/{MARK}/speech.wav")
+        while house.ask("boss", "GET", "/api/v1/config").status_code == 401:
+            pass  # a running server knows of a key within a second
+        made = house.ask(
+            "anna", "POST", "/api/v1/tts?response_mode=url",
+            json={"text": f"This is {MARK}.", "project": MARK, "export_formats": ["wav"]},
+        )  # fmt: skip
+        assert made.status_code == 200, made.text
+        path = made.json()["output_files"][0]["path"].removeprefix("outputs/")
+        assert path.startswith(f"anna/{MARK}/")
+        files = {"vc_input_file": (f"{MARK}.wav", tone_wav(1.0))}
+        assert house.ask("anna", "POST", "/api/v1/vc_input", files=files, data={"text": MARK}).status_code == 200
+        voice = {"voice_file": ("annas.wav", tone_wav(2.0))}
+        assert house.ask("anna", "POST", "/api/v1/voice", files=voice).status_code == 200
+        (server.data / "outputs" / "of-the-house.wav").write_bytes(tone_wav(0.5))
+        yield House(server.url, server.data, keys, path)
+
+
+def attempts(house: House) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """What Ben tries on each route. One try is the arguments of a request; `path` fills the route's own."""
+    inside, voice = house.output.removeprefix("anna/"), {"voice_file": ("annas.wav", tone_wav(1.0))}
+    names = [
+        house.output,
+        inside,
+        inside.rpartition("/")[2],
+        f"../anna/{inside}",
+        f"anna/../anna/{inside}",
+        "of-the-house.wav",
+    ]
+    inputs = [f"{MARK}.wav", f"anna/{MARK}.wav", f"../anna/{MARK}.wav", MARK]
+    nothing: list[dict[str, Any]] = [{}]
+    body = {"export_formats": ["wav"]}
+    sure = {"confirm": "true"}
+    plans = [json.dumps({"segments": [{"type": "server_file", "source": name}]}) for name in names]
+    return {
+        ("POST", "/api/v1/tts"): [
+            {"json": {"text": "x", **body, "project": folder}} for folder in ("../anna", f"../anna/{MARK}", "/anna")
+        ],
+        ("POST", "/api/v1/vc"): [
+            {"json": {"input_audio_source": name, "target_voice_source": "speaker1", **body}} for name in inputs
+        ],
+        ("POST", "/api/v1/concat"): [{"json": {"segments": [name]}} for name in names],
+        ("POST", "/api/v1/concat/mixed"): [{"files": {"request_json": (None, plan)}} for plan in plans],
+        ("POST", "/v1/audio/speech"): [
+            {"json": {"model": "x", "input": "x", "voice": f"../../outputs/{house.output}"}},
+            {"json": {"model": "x", "input": "x", "voice": f"../vc_inputs/anna/{MARK}.wav"}},
+        ],
+        ("POST", "/api/v1/voice"): [{"files": voice, "data": {"overwrite": "true"}}, {"files": voice}],
+        ("GET", "/api/v1/voices"): nothing,
+        ("GET", "/api/v1/voices/folders"): nothing,
+        ("GET", "/api/v1/voices/{path}"): [{"path": f"../outputs/{house.output}"}],
+        ("PUT", "/api/v1/voice/{path}/metadata"): [{"path": "annas.wav", "json": {"name": "Ben's now"}}],
+        ("DELETE", "/api/v1/voice/{path}"): [{"path": "annas.wav", "params": sure}, {"path": "speaker1", "params": sure}],
+        ("DELETE", "/api/v1/voices"): [
+            {"params": {**sure, **what}} for what in ({"all": "true"}, {"search": "annas"}, {"filenames": "annas.wav"})
+        ],
+        ("POST", "/api/v1/vc_input"): [
+            {"files": {"vc_input_file": (f"{MARK}.wav", tone_wav(1.0))}, "data": {"folder_path": folder, "overwrite": "1"}}
+            for folder in ("../anna", "/anna")
+        ],
+        ("GET", "/api/v1/vc_inputs"): [{}, {"params": {"search": MARK}}, {"params": {"folder": "anna"}}],
+        ("GET", "/api/v1/vc_inputs/folders"): nothing,
+        ("GET", "/api/v1/vc_inputs/{path}"): [{"path": name} for name in inputs],
+        ("DELETE", "/api/v1/vc_input/{path}"): [{"path": name, "params": sure} for name in inputs],
+        ("DELETE", "/api/v1/vc_inputs"): [
+            {"params": {**sure, **what}} for what in ({"all": "true"}, {"folder": "anna"}, {"search": MARK})
+        ],
+        ("GET", "/api/v1/outputs"): [{}, {"params": {"search": MARK}}, {"params": {"project": "anna"}}],
+        ("GET", "/api/v1/outputs/folders"): nothing,
+        ("GET", "/api/v1/outputs/{path}/metadata"): [{"path": name} for name in names],
+        ("POST", "/api/v1/outputs/{path}/link"): [{"path": name} for name in names],
+        ("DELETE", "/api/v1/output/{path}"): [{"path": name, "params": sure} for name in names],
+        ("DELETE", "/api/v1/outputs"): [
+            {"params": {**sure, **what}}
+            for what in ({"all": "true"}, {"project": "anna"}, {"search": "speech"}, {"filenames": names[2]})
+        ],
+        ("GET", "/outputs/{path}"): [{"path": name} for name in names],
+        **{route: nothing for route in ADMINISTRATION},
+        # Nothing here is anybody's
+        **{
+            ("GET", path): nothing
+            for path in ("/v1/models", "/v1/audio/models", "/v1/audio/voices", "/api/v1/health", "/api/v1/ready",
+                         "/api/v1/config", "/api/v1/session")
+        },
+        ("GET", "/v1/models/{model}"): [{"path": MARK}],
+        ("POST", "/api/v1/session"): [{"json": {"key": f"cbp_00000000_{'a' * 43}"}}],
+        ("DELETE", "/api/v1/session"): nothing,
+    }  # fmt: skip
+
+
+def test_no_route_is_without_a_try(house: House) -> None:
+    described = {
+        (method.upper(), path)
+        for path, methods in create_app(Settings()).openapi()["paths"].items()
+        for method in methods
+    }
+    assert set(attempts(house)) == described
+
+
+def test_a_key_sees_changes_and_deletes_nothing_of_another(house: House) -> None:
+    before = house.state()
+    for (method, template), tries in attempts(house).items():
+        for one in tries:
+            more = dict(one)
+            path = template.partition("{")[0] + more.pop("path", "") + template.partition("}")[2]
+            answer = house.ask("ben", method, path, **more)
+            where = (method, path, answer.status_code, answer.text[:300])
+            assert answer.status_code < 500, where
+            assert answer.status_code >= 400 or MARK not in answer.text, where
+            assert answer.status_code >= 400 or "of-the-house" not in answer.text, where
+            if answer.status_code < 400 and (template.endswith("{path}") or "/{path}/" in template):
+                assert template == "/api/v1/voices/{path}", where
+    now = {
+        path: digest
+        for path, digest in house.state().items()
+        if not path.startswith(("outputs/ben/", "vc_inputs/ben/"))
+    }
+    assert now == before
+
+
+def test_what_is_anybodys_own_still_works(house: House) -> None:
+    for who in ("anna", "boss"):
+        name = house.output if who == "boss" else house.output.removeprefix("anna/")
+        assert house.ask(who, "GET", f"/api/v1/outputs/{name}/metadata").status_code == 200
+        joined = house.ask(who, "POST", "/api/v1/concat?response_mode=url", json={"segments": [name]})
+        assert joined.status_code == 200, joined.text
+    listed = house.ask("anna", "GET", "/api/v1/outputs").json()["files"]
+    assert all(item["url"].startswith("/outputs/anna/") for item in listed)
+    assert house.ask("anna", "GET", "/api/v1/vc_inputs").json()["count"] == 1
+    voices = house.ask("ben", "GET", "/api/v1/voices", params={"search": "annas"}).json()["voices"]
+    assert [voice["url"] for voice in voices] == ["annas.wav"], "voices are shared"
+    assert (
+        house.ask("anna", "PUT", "/api/v1/voice/annas.wav/metadata", json={"description": "Mine."}).status_code == 200
+    )
+
+
+def test_administration_is_for_admins(house: House) -> None:
+    for method, path in sorted(ADMINISTRATION):
+        assert house.ask("ben", method, path).status_code == 403, path
+        assert (
+            house.ask("boss", method, path, json={"dry_run": True} if method == "POST" else None).status_code == 200
+        ), path
+
+
+def test_deleting_everything_takes_three_words(house: House) -> None:
+    for path in ("/api/v1/voices", "/api/v1/vc_inputs", "/api/v1/outputs"):
+        for words in ("", "?confirm=true", "?all=true", "?confirm=false&all=true", "?confirm=true&all=false"):
+            assert house.ask("boss", "DELETE", path + words).status_code == 400, (path, words)
