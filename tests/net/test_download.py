@@ -18,7 +18,7 @@ from chatterbox_plus.net import client as client_module
 from chatterbox_plus.net import sockets
 from chatterbox_plus.net.client import Download, GuardedClient, Retries
 from chatterbox_plus.net.guard import Guard
-from tests.net.web import Visit, Web, Wire
+from tests.net.web import Visit, Web, Wire, web_server
 
 HELD_S = 30.0  # how long an answer hangs that nobody breaks off: any test that waits for it has failed
 AT_ONCE = Retries(max_retries=2, base_delay_s=0, max_delay_s=0, factor=2, jitter=False)
@@ -92,6 +92,16 @@ def test_a_request_tells_nothing_about_us_but_who_asks(fetching: Fetching, web: 
     }
     assert web.headers[1]["Accept-Encoding"] == "identity"
     assert web.headers[1]["Host"] == web.host
+
+
+def test_an_address_of_ipv6_is_reached_and_named_in_brackets(fetching: Fetching) -> None:
+    try:
+        with web_server("::1") as six:
+            fetching.web = six
+            assert fetching.get(six.page("/a", b"x")).url == f"http://{six.host}/a"
+            assert six.headers[0]["Host"] == six.host
+    except OSError:
+        pytest.skip("this machine has no IPv6")
 
 
 def test_the_environment_s_proxy_is_not_asked(

@@ -79,11 +79,15 @@ class Web:
 
 
 @contextmanager
-def web_server() -> Iterator[Web]:
+def web_server(host: str = "127.0.0.1") -> Iterator[Web]:
+    """host: an address of loopback. Raises OSError where there is no IPv6."""
     left = threading.Event()
     handler = type("Handler", (Visit,), {"left": left})
-    server = _Server(("127.0.0.1", 0), handler)
-    web = handler.web = Web(f"127.0.0.1:{server.server_address[1]}")
+    six = ":" in host
+    server = type("Server", (_Server,), {"address_family": socket.AF_INET6 if six else socket.AF_INET})(
+        (host, 0), handler
+    )
+    web = handler.web = Web(f"{f'[{host}]' if six else host}:{server.server_address[1]}")
     web.secure = lambda context: setattr(server, "tls", context)
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02))
     thread.start()

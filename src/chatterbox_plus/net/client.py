@@ -80,7 +80,7 @@ class GuardedClient:
     ) -> None:
         """retries: None tries once. ssl_context: None trusts whom the system trusts."""
         self._guard, self._retries = guard, retries
-        self._ssl_context = ssl_context or _system_trust()
+        self._trust = ssl_context or _system_trust()
 
     def download(
         self, url: str, path: Path, *, max_bytes: int, deadline_s: float, cancel: Event, param: str | None = None
@@ -134,10 +134,10 @@ class GuardedClient:
         try:
             with (
                 httpcore2.ConnectionPool(
-                    ssl_context=self._ssl_context,
+                    ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # a blank; see Network
                     max_connections=1,
                     max_keepalive_connections=0,
-                    network_backend=Network(self._guard, watch),
+                    network_backend=Network(self._guard, watch, self._trust),
                 ) as pool,
                 pool.stream(method, address, headers=headers, extensions={"timeout": waits}) as answer,
             ):

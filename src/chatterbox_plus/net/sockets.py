@@ -65,8 +65,9 @@ class Watch:
 class Network(httpcore2.NetworkBackend):
     """Looks a name up once, asks the guard about every address it means, and connects to exactly these."""
 
-    def __init__(self, guard: Guard, watch: Watch) -> None:
-        self._guard, self._watch = guard, watch
+    def __init__(self, guard: Guard, watch: Watch, trust: ssl.SSLContext) -> None:
+        """trust: whose certificates count; shared by threads and changed by none."""
+        self._guard, self._watch, self._trust = guard, watch, trust
 
     def connect_tcp(
         self,
@@ -114,7 +115,7 @@ class Network(httpcore2.NetworkBackend):
         except BaseException:
             sock.close()
             raise
-        return _Stream(sock, self._watch)
+        return _Stream(sock, self._watch, self._trust)
 
     def _await_connection(self, sock: socket.socket, timeout: float) -> None:
         end = time.monotonic() + timeout
@@ -132,8 +133,8 @@ class Network(httpcore2.NetworkBackend):
 class _Stream(httpcore2.NetworkStream):
     """A connected socket that waits in short steps."""
 
-    def __init__(self, sock: socket.socket, watch: Watch) -> None:
-        self._sock, self._watch = sock, watch
+    def __init__(self, sock: socket.socket, watch: Watch, trust: ssl.SSLContext) -> None:
+        self._sock, self._watch, self._trust = sock, watch, trust
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._patiently(lambda: self._sock.recv(max_bytes), timeout, httpcore2.ReadTimeout, httpcore2.ReadError)
@@ -152,14 +153,15 @@ class _Stream(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
+        """ssl_context: not used. httpcore2 sets options of the one it passes, which no two threads may share then."""
         try:
             # a name with a dot at its end is looked up as it is, and certified without
             name = server_hostname.removesuffix(".") if server_hostname else None
-            secure = ssl_context.wrap_socket(self._sock, server_hostname=name, do_handshake_on_connect=False)
+            secure = self._trust.wrap_socket(self._sock, server_hostname=name, do_handshake_on_connect=False)
         except (OSError, ValueError) as error:  # ValueError: a host name that no certificate can have
             self.close()
             raise httpcore2.ConnectError(error) from error
-        stream = _Stream(secure, self._watch)
+        stream = _Stream(secure, self._watch, self._trust)
         try:
             stream._patiently(secure.do_handshake, timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError)
         except BaseException:
