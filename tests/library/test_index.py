@@ -72,6 +72,28 @@ def test_two_hundred_changes_in_a_row_each_show(store):
         assert len(paths(store)) == i + 1
 
 
+def test_in_a_large_folder_changes_show_as_they_do_in_a_small_one(store, outputs, monkeypatch):
+    """There names and inodes are compared: what comes, goes, is renamed or replaced shows at once, and so do sidecars."""
+    monkeypatch.setattr(index_module, "_EXACT_FILES", 3)
+    for n in range(9):
+        put(outputs, f"tts_{n}.wav", type="tts")
+    assert len(paths(outputs)) == 9
+    put(outputs, "new.wav", type="vc")
+    (outputs.root / "tts_1.wav").unlink()
+    (outputs.root / "tts_2.wav").rename(outputs.root / "renamed.wav")
+    outputs.write_json(outputs.root / "tts_3.json", {"type": "concat"})
+    (outputs.root / "tts_4.json").rename(outputs.root / "tts_5.wav.json")
+    (outputs.root / "tts_5.json").unlink()
+    (outputs.root / "part").write_bytes(b"much longer")
+    (outputs.root / "part").replace(outputs.root / "tts_6.wav")
+    seen = {entry.path: entry for entry in outputs.index.snapshot().entries}
+    assert sorted(seen) == ["new.wav", "renamed.wav", *(f"tts_{n}.wav" for n in (0, 3, 4, 5, 6, 7, 8))]
+    assert [seen[name].type for name in ("new.wav", "renamed.wav", "tts_3.wav")] == ["vc", "unknown", "concat"]
+    assert seen["tts_6.wav"].stat.size == len(b"much longer")
+    fresh = Store(outputs.root, sidecar_per_stem=True).index.snapshot()
+    assert {entry.path: entry for entry in fresh.entries} == seen
+
+
 def test_a_folder_in_place_of_another_is_a_new_one(store):
     put(store, "a/1.wav")
     put(store, "b/2.wav")

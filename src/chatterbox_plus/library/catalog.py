@@ -1,7 +1,7 @@
 """Which files a list shows, in which order; a bulk delete takes exactly what the list with the same filter shows."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any
@@ -32,11 +32,10 @@ class Order:
     descending: bool = False
 
     def of(self, snapshot: Snapshot) -> Sequence[Entry]:
-        return snapshot.kept(("order", self), lambda: self._sorted(snapshot.entries))
+        return snapshot.kept(("order", self), lambda: self._sorted(_by_path(snapshot)))
 
-    def _sorted(self, entries: Iterable[Entry]) -> list[Entry]:
+    def _sorted(self, ordered: Sequence[Entry]) -> list[Entry]:
         key = _KEYS[self.by]
-        ordered = sorted(entries, key=lambda entry: entry.path)
         known = [entry for entry in ordered if key(entry) is not None]
         known.sort(key=key, reverse=self.descending)
         return known + [entry for entry in ordered if key(entry) is None]
@@ -71,7 +70,7 @@ class Filter:
 
     def named(self, snapshot: Snapshot) -> dict[str, list[Entry]]:
         """For each name that is known: the file at that path, else those of that name nearest to the root."""
-        by_name = snapshot.kept("names", lambda: _by_name(snapshot.entries))
+        by_name = snapshot.kept("names", lambda: _by_name(snapshot))
         found = {}
         for name in self.names:
             wanted = nfc("/".join(parts(name)))
@@ -138,7 +137,7 @@ def siblings(snapshot: Snapshot) -> dict[str, list[Entry]]:
 
     def group() -> dict[str, list[Entry]]:
         found: dict[str, list[Entry]] = {}
-        for entry in sorted(snapshot.entries, key=lambda entry: entry.path):
+        for entry in _by_path(snapshot):
             found.setdefault(entry.stem, []).append(entry)
         return found
 
@@ -186,9 +185,13 @@ def folders(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def _by_name(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+def _by_path(snapshot: Snapshot) -> Sequence[Entry]:
+    return snapshot.kept("paths", lambda: sorted(snapshot.entries, key=lambda entry: entry.path))
+
+
+def _by_name(snapshot: Snapshot) -> dict[str, list[Entry]]:
     found: dict[str, list[Entry]] = {}
-    for entry in sorted(entries, key=lambda entry: entry.path):
+    for entry in _by_path(snapshot):
         found.setdefault(nfc(entry.filename), []).append(entry)
     return found
 

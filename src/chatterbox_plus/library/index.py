@@ -2,7 +2,8 @@
 
 Files and folders that come, go or change their names change the time of their folder, which is looked at whenever
 somebody asks. What that cannot show, a file or a sidecar written over in place, is found by a pass over everything,
-made when somebody asks and the last one is a second old.
+made when somebody asks and the last one is a second old. In a folder of thousands the same is true of a file that was
+removed and made anew between two looks: names and inodes are compared there, not every file's size and time.
 """
 
 import logging
@@ -23,6 +24,7 @@ _PASS_SHARE = 10  # a pass is made at most so much more rarely than it takes, on
 _TICK_NS = 100_000_000  # a folder changed so shortly before it was read may change again within the same tick
 _COARSE_TICK_NS = 2_000_000_000  # ... where times have no fractions of a second: FAT, some network shares
 _MAX_KEPT = 64
+_EXACT_FILES = 1000  # in a folder: so many are looked at one by one whenever the folder has changed
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -64,12 +66,22 @@ class Snapshot:
 class _Folder:
     """One folder as it was read, and the entries made of it."""
 
-    __slots__ = ("entries", "fresh", "key", "settled", "stats", "subfolders")
+    __slots__ = ("entries", "key", "settled", "stale", "stats", "subfolders")
 
     def __init__(self, key: Stat, settled: bool, stats: dict[str, Stat], subfolders: tuple[str, ...]) -> None:
         self.key, self.settled, self.stats, self.subfolders = key, settled, stats, subfolders
         self.entries: dict[str, tuple[Stat, _Sidecars, Entry]] = {}  # by file name
-        self.fresh = False  # whether the entries say what the folder holds
+        self.stale: set[str] | None = None  # names whose files or sidecars are not those of the entries; None: all
+
+    def follow(self, known: "_Folder") -> None:
+        """Takes over the entries of the folder as it was."""
+        self.entries = known.entries
+        if known.stale is not None:
+            changed = {name for name, _ in self.stats.items() ^ known.stats.items()}
+            about = {name[: -len(".json")] for name in changed if name.endswith(".json")}
+            self.stale = known.stale | changed
+            if about:
+                self.stale |= {name for name in self.stats if name in about or name[: name.rfind(".")] in about}
 
     def holds_the_same(self, other: "_Folder") -> bool:
         return self.stats == other.stats and self.subfolders == other.subfolders
@@ -94,7 +106,7 @@ class Index:
 
         read: the JSON object in a sidecar, None if there is none. root_has_sidecars: also those of files in folders.
         """
-        self._root, self._suffixes, self._places, self._read = root, suffixes, places, read
+        self._root, self._suffixes, self._places, self._read = root, frozenset(suffixes), places, read
         self._root_has_sidecars = root_has_sidecars
         self._lock = threading.Lock()
         self._folders: dict[str, _Folder] = {}
@@ -147,7 +159,7 @@ class Index:
         changed = changed or found.keys() != self._folders.keys()
         if changed and self._root_has_sidecars and _sidecars(found.get("")) != _sidecars(self._folders.get("")):
             for folder in found.values():
-                folder.fresh = False
+                folder.stale = None
         self._folders = found
         return changed
 
@@ -158,7 +170,7 @@ class Index:
             key, now_ns = _stat_of(path.stat()), time.time_ns()
             if known is not None and known.settled and known.key == key and not thorough:
                 return known
-            folder = self._read_folder(path, key, now_ns)
+            folder = self._read_folder(path, key, now_ns, {} if thorough or known is None else known.stats)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -170,11 +182,14 @@ class Index:
         if known.holds_the_same(folder):
             known.key, known.settled = folder.key, folder.settled
             return known
-        folder.entries = known.entries
+        folder.follow(known)
         return folder
 
-    def _read_folder(self, path: Path, key: Stat, now_ns: int) -> _Folder:
+    def _read_folder(self, path: Path, key: Stat, now_ns: int, known: dict[str, Stat]) -> _Folder:
+        """known: what the folder held before, where a file of the same inode may be taken for the same."""
         stats: dict[str, Stat] = {}
+        if len(known) <= _EXACT_FILES or os.name == "nt":  # where scandir knows no inodes, but sizes and times
+            known = {}
         subfolders = []
         with os.scandir(path) as entries:
             for entry in entries:
@@ -185,6 +200,9 @@ class Index:
                     if not getattr(entry, "is_junction", bool)():  # Windows' links to folders, known from 3.12 on
                         subfolders.append(name)
                 elif name.endswith(".json") or name[name.rfind(".") :].lower() in self._suffixes:
+                    if name in known and known[name].inode == entry.inode():
+                        stats[name] = known[name]
+                        continue
                     if entry.is_symlink() and not Path(os.path.realpath(entry)).is_relative_to(self._root):
                         continue
                     try:
@@ -201,27 +219,30 @@ class Index:
     def _made(self) -> Snapshot:
         entries: list[Entry] = []
         for relative, folder in self._folders.items():
-            if not folder.fresh:
-                folder.entries, folder.fresh = self._entries(relative, folder), True
+            if folder.stale is None or folder.stale:
+                self._refresh(relative, folder)
             entries += [entry for _, _, entry in folder.entries.values()]
         return Snapshot(tuple(entries), tuple(sorted(filter(None, self._folders))))
 
-    def _entries(self, relative: str, folder: _Folder) -> dict[str, tuple[Stat, _Sidecars, Entry]]:
-        made = {}
-        for name, status in folder.stats.items():
+    def _refresh(self, relative: str, folder: _Folder) -> None:
+        """Makes the entries again that may be out of date."""
+        for name in folder.stale if folder.stale is not None else folder.stats.keys() | folder.entries.keys():
+            status = folder.stats.get(name)
+            if status is None:
+                folder.entries.pop(name, None)
+                continue
             if name.endswith(".json"):
                 continue
             path = f"{relative}/{name}" if relative else name
             sidecars = tuple(self._present(path, relative, folder))
             known = folder.entries.get(name)
             if known is not None and known[:2] == (status, sidecars):
-                made[name] = known
                 continue
             entry = self._entry(path, status, sidecars)
             if known is not None and known[0] == status and known[2].measured and not entry.measured:
                 entry = replace(entry, duration_s=known[2].duration_s, rate=known[2].rate, measured=True)
-            made[name] = (status, sidecars, entry)
-        return made
+            folder.entries[name] = (status, sidecars, entry)
+        folder.stale = set()
 
     def _present(self, path: str, relative: str, folder: _Folder) -> Iterator[tuple[str, Stat]]:
         """The sidecars that are there, the first one first."""

@@ -1,0 +1,110 @@
+"""Lists over HTTP: of ten thousand outputs, quiet and while files come by hand; and how many a second of a few."""
+
+import asyncio
+import http.client
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bench.measure import Bench, Figure, Setting, serving
+
+_FILES = 10_000
+_ASKED = 50  # requests a figure
+_CLIENTS, _SECONDS = 8, 5.0
+
+
+def listing(setting: Setting) -> Iterator[Figure]:
+    """Lists of 10 000 outputs with sidecars in one folder: quiet, filtered, and after a file came or went by hand."""
+    folder = setting.folder / "data" / "outputs"
+    _fill(folder, _FILES)
+    with serving(setting) as (url, _):
+        client = _Client(url)
+        yield Figure("list_10000_first_ms", _timed(client, "/api/v1/outputs") * 1000, "ms", {"files": _FILES})
+        yield from _figure("list_10000", client, "/api/v1/outputs?page={n}&page_size=50", lambda n: None)
+        yield from _figure("list_10000_search", client, "/api/v1/outputs?search={n}", lambda n: None)
+        yield from _figure("list_10000_changed", client, "/api/v1/outputs", lambda n: _put(folder, f"new{n:06}"))
+
+
+def lists(setting: Setting) -> Iterator[Figure]:
+    """Lists a second of the starter files, and of health, by eight clients on one connection each."""
+    with serving(setting) as (url, _):
+        for name, path in (("voices", "/api/v1/voices"), ("outputs", "/api/v1/outputs"), ("health", "/api/v1/health")):
+            answered = asyncio.run(_crowd(url, path))
+            yield Figure(f"{name}_per_s", answered / _SECONDS, "requests/s", {"clients": _CLIENTS})
+
+
+def _figure(name: str, client: "_Client", path: str, before: Callable[[int], None]) -> Iterator[Figure]:
+    times = []
+    for n in range(_ASKED):
+        before(n)
+        times.append(_timed(client, path.format(n=n + 1)) * 1000)
+    times.sort()
+    extra = {"p95_ms": round(times[int(len(times) * 0.95)], 2), "worst_ms": round(times[-1], 2)}
+    yield Figure(f"{name}_p50_ms", statistics.median(times), "ms", extra)
+
+
+def _fill(folder: Path, files: int) -> None:
+    folder.mkdir(parents=True)
+    for n in range(files):
+        _put(folder, f"{n:06}")
+
+
+def _put(folder: Path, number: str) -> None:
+    """An output as the server leaves it, but for its sound."""
+    stem = f"tts_2026-01-01_120000_{number}_temp0.8"
+    made = {"duration_seconds": 1.5, "processing_time_seconds": 0.2, "seed_used": 1}
+    parameters = {"text": "Dinner is ready right now. " * 8, **{f"option_{n}": n / 8 for n in range(40)}}
+    told = {"type": "tts", "parameters": parameters, "generation_info": made, "files": {"wav": f"{stem}.wav"}}
+    (folder / f"{stem}.json").write_text(json.dumps({**told, "timestamp": "2026-01-01T12:00:00Z"}), encoding="utf-8")
+    (folder / f"{stem}.wav").write_bytes(bytes(100))
+
+
+def _timed(client: "_Client", path: str) -> float:
+    began = time.perf_counter()
+    client.get(path)
+    return time.perf_counter() - began
+
+
+class _Client:
+    """One connection."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        assert parts.hostname
+        self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=120)
+
+    def get(self, path: str) -> None:
+        self._connection.request("GET", path)
+        reply = self._connection.getresponse()
+        reply.read()
+        if reply.status != 200:
+            raise RuntimeError(f"{path} answered {reply.status}")
+
+
+async def _crowd(url: str, path: str) -> int:
+    """How many replies the clients get in the time there is."""
+    until = time.perf_counter() + _SECONDS
+    return sum(await asyncio.gather(*(_ask(url, path, until) for _ in range(_CLIENTS))))
+
+
+async def _ask(url: str, path: str, until: float) -> int:
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    request = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
+    answered = 0
+    while time.perf_counter() < until:
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise RuntimeError(f"{path} answered {head[:20]!r}")
+        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        await reader.readexactly(int(length))
+        answered += 1
+    writer.close()
+    return answered
+
+
+BENCHES: dict[str, Bench] = {"listing": listing, "lists": lists}
