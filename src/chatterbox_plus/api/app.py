@@ -55,6 +55,18 @@ _DESCRIPTION = """Speech that you own: text to speech in any voice, voice conver
 
 Errors are one flat object (`error`, `error_code`, `detail`, `request_id`); OpenAI's routes answer in OpenAI's form.
 """
+_CHAPTERS = (
+    "speech",
+    "conversion",
+    "joining",
+    "OpenAI",
+    "voices",
+    "conversion inputs",
+    "outputs",
+    "system",
+    "administration",
+    "access",
+)
 
 
 def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
@@ -99,13 +111,15 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
         title="Chatterbox Plus",
         version=__version__,
         description=_DESCRIPTION,
+        openapi_tags=[{"name": name} for name in _CHAPTERS],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
     )
     errors.install(app)
-    for room in (speech, conversion, concat, mixed, openai, system, admin, cleanup, voices, inputs, outputs, session):
+    # A request tries them in this order, and health is asked most often; the document has an order of its own.
+    for room in (system, openai, voices, inputs, outputs, speech, conversion, concat, mixed, admin, cleanup, session):
         app.include_router(room.router)
     pages.mount(app, settings.ui)
     description.finish(app)

@@ -75,8 +75,12 @@ class Reply(JSONResponse):
     """JSON that can say anything a client sent, lone surrogates too."""
 
     def render(self, content: Any) -> bytes:
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode("utf-8", "replace")
+        return render(content)
+
+
+def render(content: Any) -> bytes:
+    """JSON as every reply has it."""
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def now() -> str:
@@ -152,16 +156,21 @@ def reply(
             "error": {"message": message, "type": kind, "param": named, "code": code.lower()},
         }
     else:
-        body = {
-            "success": False,
-            "error": message,
-            "error_message": message,
-            "error_code": code,
-            "detail": message if detail is None else list(detail),
-            "request_id": request_id(scope),
-            "timestamp": now(),
-        }
+        body = {**envelope(scope, code, message), **({} if detail is None else {"detail": list(detail)})}
     return Reply(body, status, headers=headers)
+
+
+def envelope(scope: Scope, code: str, message: str) -> dict[str, Any]:
+    """An error on our own routes."""
+    return {
+        "success": False,
+        "error": message,
+        "error_message": message,
+        "error_code": code,
+        "detail": message,
+        "request_id": request_id(scope),
+        "timestamp": now(),
+    }
 
 
 def is_openai(path: str) -> bool:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -54,6 +54,7 @@ LOOPBACK_ORIGIN = r"https?://(localhost|[\w.-]+\.localhost|127(\.\d{1,3}){3}|\[:
 # RFC 6762, RFC 8375, ICANN's reservation of 2024, RFC 2606, and what home routers hand out and nobody can register
 LOCAL_DOMAINS = (".local", ".home.arpa", ".internal", ".test", ".lan", ".home", ".localdomain", ".corp")
 NO_ROUTE = "(none)"  # what a request that meets no route is counted as
+_SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _log = logging.getLogger(__name__)
@@ -79,10 +80,9 @@ class Introduction:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = name
-                for header, value in SECURITY_HEADERS.items():
-                    headers.setdefault(header, value)
+                given = {header for header, _ in message["headers"]}
+                ours = [header for header in _SECURITY_HEADERS if header[0] not in given]
+                message = {**message, "headers": [*message["headers"], *ours, (b"x-request-id", name.encode())]}
             await send(message)
 
         try:

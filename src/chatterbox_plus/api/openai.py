@@ -4,6 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -11,12 +12,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from starlette.responses import Response
 
 from chatterbox_plus.api.bridge import LiveResponse, Stream
-from chatterbox_plus.api.errors import OpenAIErrorBody, Reply, checked
+from chatterbox_plus.api.errors import OpenAIErrorBody, Reply, checked, render
 from chatterbox_plus.api.replies import disposition, made_headers
 from chatterbox_plus.api.state import ApiState, State
 from chatterbox_plus.audio.formats import FORMATS, OPENAI_FORMATS
 from chatterbox_plus.errors import NotFound
 from chatterbox_plus.synthesis.options import SpeechOptions
+from chatterbox_plus.synthesis.voices import VoiceInfo
 
 router = APIRouter(tags=["OpenAI"])
 CREATED = 1_750_000_000  # Unix seconds; OpenAI's lists have one for every model, and ours are older than any request
@@ -161,9 +163,15 @@ async def list_audio_voices(
 ) -> Response:
     """Stored voices first, then the thirteen names OpenAI's clients know, then the engine's own."""
     voices = await state.bridge.call(state.studio.voice_list, language)
+    return Response(_rendered(tuple(voices), legacy), media_type="application/json")
+
+
+@lru_cache(maxsize=4)
+def _rendered(voices: tuple[VoiceInfo, ...], legacy: bool) -> bytes:
+    """The list as JSON: long, asked for often, and seldom another."""
     if legacy:
         names = [voice.id for voice in voices]
-        return Reply({"object": "list", "voices": names, "data": names})
+        return render({"object": "list", "voices": names, "data": names})
     found = [
         {
             "id": voice.id,
@@ -175,7 +183,7 @@ async def list_audio_voices(
         }
         for voice in voices
     ]
-    return Reply({"object": "list", "voices": found, "data": found})
+    return render({"object": "list", "voices": found, "data": found})
 
 
 def _model_names(state: ApiState) -> list[str]:

@@ -4,11 +4,11 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from chatterbox_plus import __version__
-from chatterbox_plus.api.errors import Reply, now
+from chatterbox_plus.api.errors import Reply, envelope, now
 from chatterbox_plus.api.state import ApiState, State
 from chatterbox_plus.api.watch import Disk, Folders, Machine
 from chatterbox_plus.audio.formats import INPUT_SUFFIXES, NATIVE_FORMATS, OPENAI_FORMATS
@@ -50,16 +50,8 @@ _READY: dict[int | str, dict[str, Any]] = {
         },
     },
     503: {
-        "description": "Not now: `status` is loading, degraded or stopping, `reason` says why; see Retry-After.",
-        "content": {
-            "application/json": {
-                "example": {
-                    "status": "loading",
-                    "reason": "the engine is being started",
-                    "timestamp": "2025-06-22T14:30:22.000Z",
-                }
-            }
-        },
+        "description": "Not now, as an error with two fields more: `status` is loading, degraded or stopping, `reason` "
+        "says why; see Retry-After."
     },
 }
 _RETRY_AFTER_S = {"loading": 2, "degraded": 10, "stopping": 5}
@@ -123,13 +115,13 @@ async def health(state: State) -> Response:
 
 
 @router.get("/api/v1/ready", summary="Whether requests will be served", responses=_READY)
-async def ready(state: State) -> Response:
+async def ready(request: Request, state: State) -> Response:
     """Readiness: for whoever decides where requests go. 503 while an engine loads, when none can be used, when the
     outputs folder is gone, and when the server is being stopped."""
     status, reason = await _readiness(state)
-    body = {"status": status, "reason": reason, "timestamp": now()}
-    if status == "ready":
-        return Reply(body)
+    if reason is None:
+        return Reply({"status": status, "reason": None, "timestamp": now()})
+    body = {**envelope(request.scope, "NOT_READY", reason), "status": status, "reason": reason}
     return Reply(body, 503, headers={"Retry-After": str(_RETRY_AFTER_S[status])})
 
 

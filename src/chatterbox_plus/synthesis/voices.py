@@ -73,6 +73,7 @@ class Voices:
         self._decoder = decoder
         self._lock = threading.Lock()
         self._decoded: OrderedDict[tuple[str, int, int], Reference] = OrderedDict()
+        self._listed: tuple[EngineInfo, tuple[VoiceInfo, ...]] | None = None
 
     def within(self, library: Library) -> "Voices":
         """The same voices, and the inputs of another view of the library."""
@@ -135,7 +136,17 @@ class Voices:
     def list(self, info: EngineInfo, language: str | None = None) -> list[VoiceInfo]:
         """Stored voices, then the thirteen names OpenAI's clients know, then the engine's own."""
         files = [VoiceInfo(path, path, "file") for path in self._library.voices.files()]
-        names = [VoiceInfo(name, name, "alias", None, gender) for name, (_, gender) in OPENAI_VOICES.items()]
-        stock = [VoiceInfo(v.name, v.label, "stock", v.language, v.gender) for v in info.voices]
         wanted = language.lower() if language else None
-        return [*files, *names, *(v for v in stock if wanted is None or (v.language or "").lower() == wanted)]
+        stock = (v for v in self._stock(info) if wanted is None or (v.language or "").lower() == wanted)
+        return [*files, *_ALIASES, *stock]
+
+    def _stock(self, info: EngineInfo) -> tuple[VoiceInfo, ...]:
+        """Made once for each engine: there are hundreds."""
+        known = self._listed
+        if known is None or known[0] is not info:
+            voices = tuple(VoiceInfo(v.name, v.label, "stock", v.language, v.gender) for v in info.voices)
+            self._listed = known = (info, voices)
+        return known[1]
+
+
+_ALIASES = [VoiceInfo(name, name, "alias", None, gender) for name, (_, gender) in OPENAI_VOICES.items()]
