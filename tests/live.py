@@ -72,6 +72,6 @@ def _wait(server: LiveServer) -> None:
         try:
             if requests.get(server.url + "/api/v1/health", timeout=5).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.05)  # polling a starting process, bounded by the deadline
     raise AssertionError("the server did not start:\n" + server.log.read_text("utf-8", "replace"))

@@ -17,6 +17,7 @@ from tests.docs.pages import DOCS, PAGES, ROOT, FieldTable, prose, tables
 
 TABLES = [table for page in PAGES for table in tables(page)]
 ROUTE = re.compile(r"`(GET|HEAD|POST|PUT|PATCH|DELETE) (/[^`?\s]*)")
+_BOUNDS = (("minimum", "maximum", ""), ("minLength", "maxLength", " characters"), ("minItems", "maxItems", " items"))
 NO_PAGE = {"/docs", "/redoc", "/openapi.json"}  # described by themselves
 
 
@@ -30,7 +31,8 @@ def described(spec: dict[str, Any], table: FieldTable) -> dict[str, dict[str, An
     route = spec["paths"][table.path][table.method.lower()]
     if table.kind == "query":
         found = [item for item in route["parameters"] if item["in"] == "query"]
-        return {item["name"]: {**item["schema"], "required": item.get("required", False)} for item in found}
+        needed = [item["name"] for item in found if item.get("required")]
+        return {n: {**resolved(spec, item["schema"]), "required": n in needed} for item in found if (n := item["name"])}
     media = "application/json" if table.kind == "fields" else "multipart/form-data"
     schema = resolved(spec, route["requestBody"]["content"][media]["schema"])
     needed = schema.get("required", [])
@@ -68,7 +70,7 @@ def range_cell(schema: dict[str, Any]) -> str:
         return "not empty"
     if "exclusiveMinimum" in schema:
         return f"> {schema['exclusiveMinimum']:.10g}, ≤ {schema['maximum']:.10g}"
-    for low, high, unit in (("minimum", "maximum", ""), ("minLength", "maxLength", " characters")):
+    for low, high, unit in _BOUNDS if schema.get("type") != "array" else _BOUNDS[2:]:
         if low in schema and high in schema:
             return f"{schema[low]:.10g} – {schema[high]:.10g}{unit}"
         if low in schema or high in schema:
@@ -140,3 +142,9 @@ def is_error(kind: object) -> bool:
 def test_every_variable_that_is_told_is_read(page: Path) -> None:
     told = set(re.findall(PREFIX + r"([A-Z_]*[A-Z])\b", page.read_text("utf-8")))
     assert told <= {*ENVIRONMENT, "CONFIG"}
+
+
+def test_every_route_has_its_page(description: dict[str, Any]) -> None:
+    routes = {(method.upper(), blank(path)) for path, found in description["paths"].items() for method in found}
+    told = {route for page in PAGES for route in routes_in(page)}
+    assert sorted(routes - told) == []
