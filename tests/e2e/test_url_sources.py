@@ -1,7 +1,9 @@
 """Recordings named by URL, against the real server: what works, what is forbidden, and that nothing is left behind."""
 
+import io
 import json
 import time
+import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,12 +13,15 @@ from typing import Any
 import pytest
 import requests
 
+from chatterbox_plus.synthesis.sources import is_url
 from tests.cli.helpers import Shell
 from tests.live import LiveServer, live_server
+from tests.net.test_hostile_urls import FORBIDDEN, MALFORMED, MORE_MALFORMED, ODD
 from tests.net.web import Visit, Web, web_server
 
 MODES = ["stream", "url", "live"]
 TEXT = "A voice from somewhere else."
+VOICES = ["speaker1", "narrator"]
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +39,21 @@ def house(tmp_path_factory: pytest.TempPathFactory, web: Web) -> Iterator[LiveSe
         "error_handling: {download_retries: {max_retries: 1, base_delay_seconds: 0}}\n"
     )
     with live_server(folder, env={"CHATTERBOX_ALLOWED_HOSTS": web.host, "CHATTERBOX_WORKERS": "1"}) as running:
-        for name in ("speaker1", "narrator"):
-            recording = (running.data / "reference_audio" / f"{name}.wav").read_bytes()
+        for name in VOICES:
+            recording = beginning(running.data / "reference_audio" / f"{name}.wav")
+            for folder in ("reference_audio", "vc_inputs"):
+                (running.data / folder / f"short_{name}.wav").write_bytes(recording)
             web.page(f"/voices/{name}", recording, Content_Type="text/html")  # neither name nor type says what it is
         yield running
+
+
+def beginning(recording: Path) -> bytes:
+    """Its first second and a half: long enough to learn a voice from, and quickly worked on."""
+    made = io.BytesIO()
+    with wave.open(str(recording)) as whole, wave.open(made, "wb") as cut:
+        cut.setparams(whole.getparams())
+        cut.writeframes(whole.readframes(whole.getframerate() * 3 // 2))
+    return made.getvalue()
 
 
 @pytest.fixture(autouse=True)
@@ -77,20 +93,19 @@ def refused(reply: requests.Response, status: int, code: str) -> str:
 @pytest.mark.parametrize("mode", MODES)
 def test_a_reference_by_url_sounds_as_the_stored_file_does(house: LiveServer, web: Web, mode: str) -> None:
     fetched = speak(house, web.url("/voices/speaker1"), mode)
-    stored = speak(house, "speaker1.wav", mode)
+    stored = speak(house, "short_speaker1.wav", mode)
     assert sound(house, fetched, mode) == sound(house, stored, mode)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_source_and_target_by_url_are_two_files(house: LiveServer, web: Web, mode: str) -> None:
-    (house.data / "vc_inputs" / "source.wav").write_bytes((house.data / "reference_audio/narrator.wav").read_bytes())
     fetched = convert(house, web.url("/voices/narrator?a=1"), web.url("/voices/speaker1"), mode)
-    stored = convert(house, "source.wav", "speaker1.wav", mode)
+    stored = convert(house, "short_narrator.wav", "short_speaker1.wav", mode)
     assert sound(house, fetched, mode) == sound(house, stored, mode)
 
 
 def test_a_form_may_bring_one_file_and_name_the_other_by_url(house: LiveServer, web: Web) -> None:
-    upload = (house.data / "reference_audio" / "narrator.wav").read_bytes()
+    upload = (house.data / "vc_inputs" / "short_narrator.wav").read_bytes()
     reply = requests.post(
         f"{house.url}/api/v1/vc?response_mode=url",
         files={"input_audio": ("mine.wav", upload)},
@@ -103,13 +118,13 @@ def test_a_form_may_bring_one_file_and_name_the_other_by_url(house: LiveServer, 
 def test_openai_s_voice_may_be_a_url(house: LiveServer, web: Web) -> None:
     body = {"model": "tts-1", "input": TEXT, "voice": web.url("/voices/speaker1"), "response_format": "wav"}
     by_url = requests.post(f"{house.url}/v1/audio/speech", json=body, timeout=60)
-    by_name = requests.post(f"{house.url}/v1/audio/speech", json={**body, "voice": "speaker1"}, timeout=60)
+    by_name = requests.post(f"{house.url}/v1/audio/speech", json={**body, "voice": "short_speaker1"}, timeout=60)
     assert by_url.status_code == by_name.status_code == 200
     assert len(by_url.content) == len(by_name.content)
 
 
 def test_many_at_once_get_what_they_asked_for(house: LiveServer, web: Web) -> None:
-    names = ["speaker1", "narrator"] * 4
+    names = VOICES * 4
     with ThreadPoolExecutor(8) as many:
         replies = list(many.map(lambda name: speak(house, web.url(f"/voices/{name}"), "stream"), names))
     heard = [sound(house, reply, "stream") for reply in replies]
@@ -155,7 +170,7 @@ def test_what_is_not_there_is_a_502(house: LiveServer, web: Web, mode: str) -> N
 
 
 def test_what_fails_once_is_fetched_again(house: LiveServer, web: Web) -> None:
-    recording = (house.data / "reference_audio" / "speaker1.wav").read_bytes()
+    recording = (house.data / "reference_audio" / "short_speaker1.wav").read_bytes()
     answers = [503, 200]
     web.pages["/flaky"] = lambda visit: visit.answer(recording, status=answers.pop(0))
     assert speak(house, web.url("/flaky")).status_code == 200
@@ -218,6 +233,33 @@ def test_an_allowed_host_that_is_none_is_named_at_start(tmp_path: Path) -> None:
         live_server(tmp_path, env={"CHATTERBOX_ALLOWED_HOSTS": "http://nas/"}),
     ):
         pass
+
+
+_WITNESS = """
+import os, sys
+def _tell(event, args):
+    if event == "socket.connect" and isinstance(args[1], tuple):
+        with open(os.environ["WITNESS"], "a") as file:
+            print(*args[1][:2], file=file)
+sys.addaudithook(_tell)
+"""
+
+
+def test_no_hostile_url_makes_the_server_connect_to_anything(tmp_path: Path, web: Web) -> None:
+    """The interpreter of the server itself writes down every connect, its children's too; one that is allowed shows
+    that it does."""
+    (tmp_path / "sitecustomize.py").write_text(_WITNESS)
+    witness = tmp_path / "connects"
+    env = {"PYTHONPATH": str(tmp_path), "WITNESS": str(witness), "CHATTERBOX_ALLOWED_HOSTS": web.host}
+    urls = [url for url in (*FORBIDDEN.split(), *ODD.split(), *MALFORMED.split(), *MORE_MALFORMED) if is_url(url)]
+    assert len(urls) > 150
+    with live_server(tmp_path / "house", env={**env, "CHATTERBOX_WORKERS": "1"}) as running:
+        with ThreadPoolExecutor(4) as many:
+            replies = list(many.map(lambda url: speak(running, url), urls))
+        assert {reply.status_code for reply in replies} == {403, 422, 502}
+        assert not witness.exists()
+        refused(speak(running, web.page("/here", status=404)), 502, "DOWNLOAD_FAILED")
+        assert set(witness.read_text().split("\n")) - {""} == {web.host.replace(":", " ")}
 
 
 def test_the_command_takes_urls_where_it_takes_files(tmp_path: Path, house: LiveServer, web: Web) -> None:
