@@ -21,6 +21,7 @@ check: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz.audio
+	$(BIN)/python -m tests.fuzz.openapi
 
 bench: $(VENV)/.base
 	@$(BIN)/python -m bench

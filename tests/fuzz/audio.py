@@ -24,7 +24,7 @@ from tests.live import LiveServer, live_server
 SLOWEST_S = 2.0  # that a file may take
 WORKERS = 2
 SHARE = 5  # every so many-th file is sent over HTTP, too
-_ROUTES = {"/api/v1/vc": "input_audio", "/api/v1/voice": "voice_file"}
+_ROUTES = {"/api/v1/vc": "input_audio", "/api/v1/voice": "voice_file", "/api/v1/vc_input": "vc_input_file"}
 
 
 @dataclass
