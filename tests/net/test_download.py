@@ -4,6 +4,7 @@ import gzip
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -358,8 +359,9 @@ def test_called_off_it_ends_between_two_tries(fetching: Fetching, web: Web) -> N
     assert len(web.seen) == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a full listener refuses connections there, and nothing hangs")
 def test_called_off_it_ends_while_a_connection_is_being_made(fetching: Fetching, web: Web) -> None:
-    """A listener whose queue is full answers no further connection on Linux; elsewhere it may take or refuse it."""
+    """A listener whose queue is full does not answer."""
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
