@@ -70,7 +70,7 @@ def range_cell(schema: dict[str, Any]) -> str:
         return "not empty"
     if "exclusiveMinimum" in schema:
         return f"> {schema['exclusiveMinimum']:.10g}, ≤ {schema['maximum']:.10g}"
-    for low, high, unit in _BOUNDS if schema.get("type") != "array" else _BOUNDS[2:]:
+    for low, high, unit in _BOUNDS:
         if low in schema and high in schema:
             return f"{schema[low]:.10g} – {schema[high]:.10g}{unit}"
         if low in schema or high in schema:

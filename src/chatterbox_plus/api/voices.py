@@ -72,7 +72,7 @@ class VoiceChange(BaseModel):
 
     name: str | None = Field(None, max_length=200, description="What people call it.")
     description: str | None = Field(None, max_length=5000)
-    tags: Annotated[tuple[_Tag, ...], BeforeValidator(_tags), Field(max_length=100)] | None = Field(
+    tags: Annotated[tuple[_Tag, ...], Field(max_length=100), BeforeValidator(_tags)] | None = Field(
         None, description="Replace the tags it has."
     )
     folder_path: str | None = Field(None, max_length=512, description='Folder to move it to, "" for the root.')
