@@ -168,6 +168,9 @@ def test_two_channels_are_compared() -> None:
         assert quality.channels == 2
         assert any("channels" in sentence for sentence in quality.advice) == (advice is not None)
         assert advice is None or any(advice in sentence for sentence in quality.advice)
+    opposite = look(np.stack([left, -left]))
+    assert opposite.rating == "poor"
+    assert [sentence for sentence in opposite.advice if "cancel each other" in sentence] == list(opposite.advice)
 
 
 def test_a_good_recording_gets_no_advice_and_a_poor_one_a_lot() -> None:

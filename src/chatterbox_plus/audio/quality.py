@@ -25,7 +25,15 @@ _LOUDNESS_LUFS = ((-50.0, 20), (-40.0, 10))
 _BANDWIDTH_HZ = ((4400, 30), (6000, 12))
 _CLIPPED_PERCENT = ((2.0, 40), (0.5, 25), (0.05, 10))
 _SILENCE_PERCENT = ((50.0, 10),)
-_SIDES = {"alike": 0, "one silent": 10, "different": 15}
+_SIDES = {
+    "alike": (0, ""),
+    "one silent": (10, "One of the two channels is silent: send the other one alone."),
+    "different": (15, "The two channels hold different sounds, which are mixed into one: send the better one alone."),
+    "opposite": (
+        60,
+        "The two channels cancel each other out, as one is the other upside down: send one of them alone.",
+    ),
+}
 _WITHOUT_SPEECH = 10  # the most such a recording gets
 _LONG_ENOUGH_S = 10.0
 
@@ -79,6 +87,9 @@ def _judged(found: Measurements) -> Quality:
 
 def _faults(found: Measurements) -> Iterator[tuple[int, str]]:
     """(points lost, what to say about it), the heaviest matters first; without points there is nothing to say."""
+    if found.sides == "opposite":
+        yield _SIDES[found.sides]  # what is left of both says nothing
+        return
     if not found.speech_present:
         yield 100, "No speech was found in it: send 10 to 30 s of one person speaking, without music."
         return
@@ -111,12 +122,7 @@ def _faults(found: Measurements) -> Iterator[tuple[int, str]]:
         _above(found.silence_percent, _SILENCE_PERCENT),
         f"More than half of the recording is silence ({found.silence_percent:.0f} %): cut it away.",
     )
-    yield (
-        _SIDES[found.sides],
-        "One of the two channels is silent: send the other one alone."
-        if found.sides == "one silent"
-        else "The two channels hold different sounds, which are mixed into one: send the better one alone.",
-    )
+    yield _SIDES[found.sides]
 
 
 def _below(value: float, steps: tuple[tuple[float, int], ...]) -> int:

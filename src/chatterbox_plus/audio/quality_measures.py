@@ -31,7 +31,7 @@ _SYMMETRIC = 0.15  # how far apart the heaps of both polarities may be, as a rat
 _SAME_DB = 20.0  # channels that differ more in level: one is as good as empty
 _ALIKE = 0.5  # correlation of channels of one recording
 
-Sides = Literal["alike", "different", "one silent"]
+Sides = Literal["alike", "different", "opposite", "one silent"]
 
 
 @dataclass(frozen=True)
@@ -196,4 +196,7 @@ def _compare(sides: Samples) -> Sides:
         return "alike"
     if min(left, right) < max(left, right) * 10 ** (-_SAME_DB / 10):
         return "one silent"
-    return "alike" if abs(between) > _ALIKE * math.sqrt(left * right) else "different"
+    likeness = between / math.sqrt(left * right)
+    if likeness < -_ALIKE:
+        return "opposite"
+    return "alike" if likeness > _ALIKE else "different"
