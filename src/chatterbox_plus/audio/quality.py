@@ -31,7 +31,7 @@ _SIDES = {
     "different": (15, "The two channels hold different sounds, which are mixed into one: send the better one alone."),
     "opposite": (
         60,
-        "The two channels cancel each other out, as one is the other upside down: send one of them alone.",
+        "The two channels cancel each other out: send one of them alone.",
     ),
 }
 _WITHOUT_SPEECH = 10  # the most such a recording gets
