@@ -75,11 +75,19 @@ def test_a_folder_of_the_original_is_used_as_it_is(tmp_path: Path) -> None:
         assert len(listen(joined.content)) > 47_000
         assert ask("GET", f"/outputs/book/{GENERATION}.wav").headers["content-type"] == "audio/wav"
 
+        (output,) = ask("GET", "/api/v1/outputs?folder=book").json()["files"]
+        assert output["parameters"]["text"] == "As it was."
+        assert (output["generation_type"], output["folder_path"]) == ("tts", "book")
+        (voice,) = ask("GET", "/api/v1/voices?tag=calm").json()["voices"]
+        assert (voice["name"], voice["url"]) == ("Linda", "test_voices/linda.wav")
+        (source,) = ask("GET", "/api/v1/vc_inputs").json()["files"]
+        assert source["text"] == "hello"
+
         defaults = ask("GET", "/api/v1/config").json()["tts_defaults"]
         assert defaults["temperature"] == 0.75
     after = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert before - after == set()
     assert not any(name.endswith(("speaker1.wav", "intro.wav")) for name in after)
-    voice = json.loads((tmp_path / "reference_audio/test_voices/linda.wav.json").read_text("utf-8"))
-    assert voice["usage_count"] == 6
-    assert voice["description"] == "Calm"
+    sidecar = json.loads((tmp_path / "reference_audio/test_voices/linda.wav.json").read_text("utf-8"))
+    assert sidecar["usage_count"] == 6
+    assert sidecar["description"] == "Calm"
