@@ -5,11 +5,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import audio, crowd, joining, library, serving, speech
+from bench import audio, crowd, joining, library, reads, serving, speech
 from bench.measure import Bench, Setting, machine
 from chatterbox_plus.errors import PlusError
 
-BENCHES: dict[str, Bench] = {**speech.BENCHES, **serving.BENCHES, **audio.BENCHES, **joining.BENCHES, **library.BENCHES}
+BENCHES: dict[str, Bench] = {
+    **speech.BENCHES,
+    **serving.BENCHES,
+    **reads.BENCHES,
+    **audio.BENCHES,
+    **joining.BENCHES,
+    **library.BENCHES,
+}
 SLOW = serving.SLOW_BENCHES | crowd.BENCHES
 """Not among "all": only when named, or with --full."""
 

@@ -127,13 +127,13 @@ def server(setting: Setting) -> Iterator[str]:
 
 @contextmanager
 def serving(
-    setting: Setting, command: tuple[str, ...] = _SERVE, *, patience_s: float = 60
+    setting: Setting, command: tuple[str, ...] = _SERVE, *, patience_s: float = 60, log_level: str = "warning"
 ) -> Iterator[tuple[str, float]]:
     """A server, once its health says 200: its URL, and the seconds that took from the command on."""
     port = free_port()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CHATTERBOX_")}
     environment |= {"CHATTERBOX_PORT": str(port), "CHATTERBOX_DATA_DIR": str(setting.folder / "data")}
-    environment["CHATTERBOX_LOG_LEVEL"] = "warning"
+    environment["CHATTERBOX_LOG_LEVEL"] = log_level
     url = f"http://127.0.0.1:{port}"
     began = time.perf_counter()
     log = setting.folder / "server.log"

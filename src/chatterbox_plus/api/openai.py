@@ -162,8 +162,9 @@ async def list_audio_voices(
     language: Annotated[str | None, Query(description="Only stock voices of this language.")] = None,
 ) -> Response:
     """Stored voices first, then the thirteen names OpenAI's clients know, then the engine's own."""
-    voices = await state.bridge.call(state.studio.voice_list, language)
-    return Response(_rendered(tuple(voices), legacy), media_type="application/json")
+    studio = state.studio
+    body = await state.bridge.call(lambda: _rendered(tuple(studio.voice_list(language)), legacy))
+    return Response(body, media_type="application/json")
 
 
 @lru_cache(maxsize=4)
