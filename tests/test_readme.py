@@ -37,7 +37,7 @@ def test_the_examples_run_and_make_what_they_say(
         else:
             exec(compile(here, "README.md", "exec"), {"__name__": "__main__"})
         ran += 1
-    assert ran == 3
+    assert ran == 4
     for name, kind in MADE.items():
         assert container_format(Path(name)) == kind
         assert len(listen(Path(name))) > 12_000, name
