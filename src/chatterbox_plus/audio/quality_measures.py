@@ -26,6 +26,7 @@ _PLATEAU = 0.02  # how far below its peak a sound counts as being at it
 _SHARP = 2.5  # times as steep as a rounded peak of the same width
 _FEWEST_PLATEAUS = 3
 _LEVELS, _LOW_LEVEL, _TOP_LEVEL = 40, 10, 37  # of a histogram of amplitudes: how many, and between which a heap may be
+_COUNTED = 500_000  # samples at most, from all over
 _HEAPED = 1.4  # times as many as at a level below it: the histogram of speech only falls
 _SYMMETRIC = 0.15  # how far apart the heaps of both polarities may be, as a ratio; peaks of a voice differ more
 _SAME_DB = 20.0  # channels that differ more in level: one is as good as empty
@@ -98,7 +99,8 @@ def _power_spectra(samples: Samples, rate: int) -> NDArray[np.float32]:
     frames = np.pad(samples, (0, max(n - len(samples), 0)))
     frames = frames[: len(frames) // n * n].reshape(-1, n)
     window = np.hanning(n).astype(np.float32)
-    power: NDArray[np.float32] = np.abs(np.fft.rfft(frames * window)) ** 2
+    spectra = np.fft.rfft(frames * window)
+    power: NDArray[np.float32] = (spectra.real**2 + spectra.imag**2).astype(np.float32, copy=False)
     power *= np.float32(2 / (n * np.sum(window**2)))
     power[:, : math.ceil(_RUMBLE_HZ * _FRAME_S)] = 0
     return power
@@ -159,14 +161,15 @@ def _heap(wave: Samples) -> tuple[float, int] | None:
     top = float(wave.max())
     if top <= 0:
         return None
-    counts = np.histogram(wave, _LEVELS, (0.0, top))[0]
+    step = -(-len(wave) // _COUNTED)
+    counts = np.histogram(wave[::step], _LEVELS, (0.0, top))[0]
     below = np.minimum.accumulate(counts)
     heap = int(np.argmax(counts[_LOW_LEVEL:_TOP_LEVEL] - below[_LOW_LEVEL:_TOP_LEVEL])) + _LOW_LEVEL
     fewest = int(below[heap])
     if counts[heap] < _HEAPED * fewest or counts[heap] - fewest < 6 * math.sqrt(fewest) + 30:
         return None
     begin = int(np.flatnonzero(counts[:heap] == fewest)[-1]) + 1
-    return (heap + 0.5) / _LEVELS * top, int(counts[begin:].sum())
+    return (heap + 0.5) / _LEVELS * top, int(counts[begin:].sum()) * step
 
 
 def _silent(mono: Samples, rate: int) -> float:
