@@ -24,7 +24,17 @@ from tests.live import LiveServer, live_server
 SLOWEST_S = 2.0  # that a file may take
 WORKERS = 2
 SHARE = 5  # every so many-th file is sent over HTTP, too
-_ROUTES = {"/api/v1/vc": "input_audio", "/api/v1/voice": "voice_file", "/api/v1/vc_input": "vc_input_file"}
+_ROUTES = {
+    "/api/v1/vc": "input_audio",
+    "/api/v1/voice": "voice_file",
+    "/api/v1/vc_input": "vc_input_file",
+    "/api/v1/concat/mixed": "uploaded_files",
+}
+_FIELDS = {  # of all of them; none minds the others'
+    "target_voice_source": "speaker1.wav",
+    "overwrite": "true",
+    "request_json": '{"segments": [{"type": "upload", "index": 0}]}',
+}
 
 
 @dataclass
@@ -106,14 +116,13 @@ def upload(files: Iterable[Broken], server: LiveServer) -> Outcome:
     document = requests.get(server.url + "/openapi.json", timeout=60).json()
     routes = {path: name for path, name in _ROUTES.items() if path in document["paths"]}
     outcome = Outcome()
-    data = {"target_voice_source": "speaker1.wav", "overwrite": "true"}
     session = requests.Session()
     for file in files:
         for path, name in routes.items():
             began = time.perf_counter()
             try:
                 answer = session.post(
-                    server.url + path, files={name: (file.name, file.content)}, data=data, timeout=60, stream=False
+                    server.url + path, files={name: (file.name, file.content)}, data=_FIELDS, timeout=60, stream=False
                 )
             except requests.RequestException as error:
                 outcome.add(f"{path} broke off", time.perf_counter() - began, file, type(error).__name__)
