@@ -142,7 +142,7 @@ def test_the_unit_gives_requests_time_to_end_and_the_process_nothing_more() -> N
 
 def test_the_proxies_let_through_what_the_server_takes() -> None:
     nginx, caddy = (DEPLOY / "nginx.conf").read_text("utf-8"), (DEPLOY / "Caddyfile").read_text("utf-8")
-    needed = DEFAULTS.api.max_upload_mb + FORM_OVERHEAD_BYTES / MB
+    needed = DEFAULTS.api.max_request_mb + FORM_OVERHEAD_BYTES / MB
     for size in (re.search(r"client_max_body_size (\d+)m;", nginx), re.search(r"max_size (\d+)MiB\n", caddy)):
         assert size
         assert int(size[1]) >= needed
