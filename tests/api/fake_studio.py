@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from chatterbox_plus.audio.decode import Decoder
 from chatterbox_plus.audio.formats import FORMATS
 from chatterbox_plus.engines.host import Health
 from chatterbox_plus.engines.registry import ModelInfo
@@ -48,6 +49,7 @@ class FakeStudio:
             ),
             running=lambda: {"fake": self.engines.get("auto")},
         )
+        self.decoder = Decoder(workers=1)  # the real one: uploads must decode
         self.busy = 1  # requests in the house
         self.running = 2  # engine processes
         self.calls: list[Call] = []

@@ -73,7 +73,7 @@ def test_two_hundred_changes_in_a_row_each_show(store):
 
 
 def test_in_a_large_folder_changes_show_as_they_do_in_a_small_one(store, outputs, monkeypatch):
-    """There names and inodes are compared: what comes, goes, is renamed or replaced shows at once, and so do sidecars."""
+    """There names and inodes are compared: what comes, goes, is renamed or replaced shows at once, sidecars too."""
     monkeypatch.setattr(index_module, "_EXACT_FILES", 3)
     for n in range(9):
         put(outputs, f"tts_{n}.wav", type="tts")
