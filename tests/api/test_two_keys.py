@@ -119,12 +119,12 @@ def attempts(house: House) -> dict[tuple[str, str], list[dict[str, Any]]]:
         ("GET", "/api/v1/voices/folders"): nothing,
         ("GET", "/api/v1/voices/{path}"): [{"path": f"../outputs/{house.output}"}],
         ("PUT", "/api/v1/voice/{path}/metadata"): [{"path": "annas.wav", "json": {"name": "Ben's now"}}],
-        ("DELETE", "/api/v1/voice/{path}"): [{"path": "annas.wav", "params": sure}, {"path": "speaker1", "params": sure}],
+        ("DELETE", "/api/v1/voice/{path}"): [{"path": name, "params": sure} for name in ("annas.wav", "speaker1")],
         ("DELETE", "/api/v1/voices"): [
             {"params": {**sure, **what}} for what in ({"all": "true"}, {"search": "annas"}, {"filenames": "annas.wav"})
         ],
         ("POST", "/api/v1/vc_input"): [
-            {"files": {"vc_input_file": (f"{MARK}.wav", tone_wav(1.0))}, "data": {"folder_path": folder, "overwrite": "1"}}
+            {"files": {"vc_input_file": ("x.wav", tone_wav(1.0))}, "data": {"folder_path": folder, "overwrite": "1"}}
             for folder in ("../anna", "/anna")
         ],
         ("GET", "/api/v1/vc_inputs"): [{}, {"params": {"search": MARK}}, {"params": {"folder": "anna"}}],
@@ -144,7 +144,7 @@ def attempts(house: House) -> dict[tuple[str, str], list[dict[str, Any]]]:
             for what in ({"all": "true"}, {"project": "anna"}, {"search": "speech"}, {"filenames": names[2]})
         ],
         ("GET", "/outputs/{path}"): [{"path": name} for name in names],
-        **{route: nothing for route in ADMINISTRATION},
+        **dict.fromkeys(ADMINISTRATION, nothing),
         # Nothing here is anybody's
         **{
             ("GET", path): nothing
