@@ -26,7 +26,7 @@ _APART = 4  # frames over which movement is seen
 _CHANGE_DB, _GLIDE, _SLIP = 2.5, 0.035, 0.3  # mean change of the bands; octaves; octaves: an error of ours
 _NEAR_S, _LEAST_NEAR_S = 0.5, 0.1  # what a frame is judged with, on each side; how much of it must be voiced
 _AROUND_S = 0.12  # of a voiced frame: consonants
-_LEAST_S = 0.2
+_LEAST_S = 0.1  # of them in all
 
 
 def find_speech(samples: Samples, rate: int) -> NDArray[np.bool_]:
@@ -50,8 +50,11 @@ def find_speech(samples: Samples, rate: int) -> NDArray[np.bool_]:
     pairs_near = _around(np.pad(pairs, (_APART // 2, _APART - _APART // 2)), reach)
     moving_near = _around(np.pad(moving, (_APART // 2, _APART - _APART // 2)), reach)
     human = (voiced_near * HOP_S >= _LEAST_NEAR_S) & (2 * wide_near > voiced_near) & (2 * moving_near > pairs_near)
-    speech: NDArray[np.bool_] = _around(voiced & human, round(_AROUND_S / HOP_S)) > 0
-    return speech if speech.sum() * HOP_S >= _LEAST_S else np.zeros_like(speech)
+    sure = voiced & human
+    if sure.sum() * HOP_S < _LEAST_S:
+        return np.zeros_like(sure)
+    speech: NDArray[np.bool_] = _around(sure, round(_AROUND_S / HOP_S)) > 0
+    return speech
 
 
 def _features(low: Samples, frames: int) -> tuple[NDArray[np.float32], ...]:
