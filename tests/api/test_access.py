@@ -191,6 +191,11 @@ def test_a_link_opens_one_output_for_anybody_who_has_it(house: House) -> None:
         assert refused.status_code == 422
 
 
+def test_a_link_with_a_crowd_of_fields_opens_nothing(house: House) -> None:
+    query = "&".join(f"a{number}=1" for number in range(100))
+    assert house.ask("GET", f"/outputs/intro.wav?{query}").status_code == 401
+
+
 def test_nobody_makes_links_to_the_outputs_of_others(house: House) -> None:
     for name in ("team/book/a b.wav", "a b.wav", "../team/book/a b.wav"):
         assert house.ask("POST", f"/api/v1/outputs/{name}/link", house.other).status_code in (403, 404)

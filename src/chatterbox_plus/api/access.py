@@ -132,7 +132,10 @@ def _stranger(keyring: Keyring, scope: Scope) -> Caller:
     path = scope["path"]
     if scope["method"] not in ("GET", "HEAD") or not path.startswith(OUTPUTS):
         return STRANGER
-    query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
+    try:
+        query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
+    except ValueError:  # more fields than any link of ours has
+        return STRANGER
     expires, signature = (query.get(name, [""])[0] for name in ("expires", "signature"))
     path = path.removeprefix(OUTPUTS)
     if not signature or not keyring.signer.link_is_valid(path, expires, signature):

@@ -59,7 +59,8 @@ GenerationType = Annotated[Literal["tts", "vc", "concat"] | None, Query(descript
 SortBy = Annotated[
     Literal["created_date", "filename", "file_size", "generation_type"], Query(description="What the order goes by.")
 ]
-_RANGES = re.compile(r"bytes=\s*(\d+-\d*|-\d+)(\s*,\s*(\d+-\d*|-\d+))*\s*", re.IGNORECASE)
+_RANGE = r"(\d{1,18}-\d{0,18}|-\d{1,18})"  # no file is larger, and longer numbers are not even read
+_RANGES = re.compile(rf"bytes=\s*{_RANGE}(\s*,\s*{_RANGE})*\s*", re.IGNORECASE | re.ASCII)
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}},
     206: {"description": "The part of it that was asked for."},
@@ -127,7 +128,7 @@ def item(store: Store, snapshot: Snapshot, entry: Entry, sidecar: Mapping[str, A
                 "url": output_url(store.prefix + other.path),
                 "file_size_bytes": other.stat.size,
             }
-            for other in siblings(snapshot).get(entry.stem, [entry])
+            for other in siblings(snapshot, entry)
         ],
         "metadata": {"processing_time_seconds": took_s, "parameters": parameters},
     }
@@ -250,7 +251,7 @@ def _unchanged(request: Headers, response: Headers) -> bool:
     try:
         since = parsedate_to_datetime(request["if-modified-since"])
         return since >= parsedate_to_datetime(response["last-modified"])
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):  # none, or no date that there is
         return False
 
 

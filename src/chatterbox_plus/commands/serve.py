@@ -60,13 +60,14 @@ def run(args: argparse.Namespace) -> int:
             import uvicorn
 
             from chatterbox_plus.api.app import create_app
+            from chatterbox_plus.api.protocol import Protocol
 
             starting.result()
             app = create_app(settings, studio)
             config = uvicorn.Config(
                 app,
                 loop="asyncio" if sys.platform == "win32" else "uvloop",
-                http="httptools",
+                http=Protocol,
                 ws="none",
                 log_config=None,
                 access_log=False,  # the app writes its own, with the request's id

@@ -1,0 +1,57 @@
+"""What comes before a body, and is none: a head, a chunk's extensions, trailers. None of it has more than its limit."""
+
+import pytest
+
+from chatterbox_plus.api.protocol import MAX_HEAD_BYTES, MAX_HEADERS
+from tests.api.live_server import LiveServer
+
+HEAD = b"POST /api/v1/tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+PIECE = b"a" * 2**16
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        (b"GET /", PIECE),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ", PIECE),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"a: b\r\n" * 10_000),
+        (CHUNKED + b"2;", PIECE),
+        (CHUNKED + b"2\r\n{}\r\n0\r\nX-Long: ", PIECE),
+        (CHUNKED + b"2\r\n{}\r\n0\r\n", b"a: b\r\n" * 10_000),
+    ],
+)
+def test_what_is_no_body_has_an_end(start: bytes, more: bytes, server: LiveServer) -> None:
+    connection = server.raw(start)
+    sent = 0
+    try:
+        while sent < 256 * MAX_HEAD_BYTES:
+            connection.sendall(more)
+            sent += len(more)
+    except OSError:  # the server has hung up
+        pass
+    finally:
+        connection.close()
+    assert sent < 256 * MAX_HEAD_BYTES
+    assert server.get("/api/v1/health").status_code == 200
+
+
+def test_a_crowd_of_headers_is_refused(server: LiveServer) -> None:
+    few, many = ({f"x-{n}": "1" for n in range(count)} for count in (MAX_HEADERS // 2, MAX_HEADERS + 1))
+    assert server.get("/api/v1/health", headers=few).status_code == 200
+    assert server.get("/api/v1/health", headers=many).status_code == 400
+
+
+def test_bodies_in_many_pieces_and_many_requests_on_one_connection_are_none_of_it(server: LiveServer) -> None:
+    text = b'{"text": "' + b"a " * 200 + b'"}'
+    body = b"".join(b"1\r\n%c\r\n" % byte for byte in text) + b"0\r\n\r\n"
+    count = 2 * MAX_HEAD_BYTES // len(CHUNKED + body)
+    connection = server.raw((CHUNKED + body) * count)
+    with connection, connection.makefile("rb") as answers:
+        for _ in range(count):
+            assert answers.readline().startswith(b"HTTP/1.1 200")
+            length = 0
+            while (line := answers.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            answers.read(length)
