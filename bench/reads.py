@@ -51,7 +51,7 @@ async def _ask(url: str, path: str, seconds: float) -> list[float]:
     clients = []
     for _ in range(CONNECTIONS):
         _, client = await loop.create_connection(
-            lambda: _Client(request, time.perf_counter() + seconds), parts.hostname, parts.port or 80
+            lambda: _Client(request, time.perf_counter() + seconds), parts.hostname or "", parts.port or 80
         )
         clients.append(client)
     await asyncio.gather(*(client.over for client in clients))
