@@ -1,6 +1,5 @@
-"""Lists over HTTP: of ten thousand outputs, quiet and while files come by hand; and how many a second of a few."""
+"""Lists of ten thousand outputs over HTTP, quiet and while files come by hand."""
 
-import asyncio
 import http.client
 import json
 import statistics
@@ -13,7 +12,6 @@ from bench.measure import Bench, Figure, Setting, serving
 
 _FILES = 10_000
 _ASKED = 50  # requests a figure
-_CLIENTS, _SECONDS = 8, 5.0
 
 
 def listing(setting: Setting) -> Iterator[Figure]:
@@ -26,14 +24,6 @@ def listing(setting: Setting) -> Iterator[Figure]:
         yield from _figure("list_10000", client, "/api/v1/outputs?page={n}&page_size=50", lambda n: None)
         yield from _figure("list_10000_search", client, "/api/v1/outputs?search={n}", lambda n: None)
         yield from _figure("list_10000_changed", client, "/api/v1/outputs", lambda n: _put(folder, f"new{n:06}"))
-
-
-def lists(setting: Setting) -> Iterator[Figure]:
-    """Lists a second of the starter files, and of health, by eight clients on one connection each."""
-    with serving(setting) as (url, _):
-        for name, path in (("voices", "/api/v1/voices"), ("outputs", "/api/v1/outputs"), ("health", "/api/v1/health")):
-            answered = asyncio.run(_crowd(url, path))
-            yield Figure(f"{name}_per_s", answered / _SECONDS, "requests/s", {"clients": _CLIENTS})
 
 
 def _figure(name: str, client: "_Client", path: str, before: Callable[[int], None]) -> Iterator[Figure]:
@@ -84,27 +74,4 @@ class _Client:
             raise RuntimeError(f"{path} answered {reply.status}")
 
 
-async def _crowd(url: str, path: str) -> int:
-    """How many replies the clients get in the time there is."""
-    until = time.perf_counter() + _SECONDS
-    return sum(await asyncio.gather(*(_ask(url, path, until) for _ in range(_CLIENTS))))
-
-
-async def _ask(url: str, path: str, until: float) -> int:
-    parts = urlsplit(url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    request = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
-    answered = 0
-    while time.perf_counter() < until:
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(f"{path} answered {head[:20]!r}")
-        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-        await reader.readexactly(int(length))
-        answered += 1
-    writer.close()
-    return answered
-
-
-BENCHES: dict[str, Bench] = {"listing": listing, "lists": lists}
+BENCHES: dict[str, Bench] = {"listing": listing}

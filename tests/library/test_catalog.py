@@ -135,10 +135,15 @@ def test_a_bare_name_means_the_files_nearest_to_the_root(snapshot):
     }
 
 
-def test_formats_of_one_generation_are_siblings(snapshot):
-    found = siblings(snapshot)
-    assert [entry.path for entry in found["project1/dora"]] == ["project1/dora.mp3", "project1/dora.wav"]
-    assert len(found["anna"]) == 1
+def test_formats_of_one_generation_are_siblings(tmp_path):
+    store = Store(tmp_path / "outputs", sidecar_per_stem=True)
+    for name in ("t.wav", "t.mp3", "t.v2.wav", "t2.wav", "t .wav", "x/t.wav", "t.wav.flac"):
+        (store.root / name).parent.mkdir(exist_ok=True)
+        (store.root / name).write_bytes(b"x")
+    snapshot = store.index.snapshot()
+    found = {entry.path: [other.path for other in siblings(snapshot, entry)] for entry in snapshot.entries}
+    assert found.pop("t.mp3") == found.pop("t.wav") == ["t.mp3", "t.wav"]
+    assert all(others == [path] for path, others in found.items())
 
 
 def test_the_summary_counts_what_passed(snapshot):

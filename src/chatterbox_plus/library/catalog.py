@@ -1,9 +1,11 @@
 """Which files a list shows, in which order; a bulk delete takes exactly what the list with the same filter shows."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from itertools import islice
 from typing import Any
 
 from chatterbox_plus.errors import Ambiguous, InvalidOption
@@ -132,16 +134,17 @@ def filter_of(
     )
 
 
-def siblings(snapshot: Snapshot) -> dict[str, list[Entry]]:
-    """All files of one generation by their path without extension, sorted."""
-
-    def group() -> dict[str, list[Entry]]:
-        found: dict[str, list[Entry]] = {}
-        for entry in _by_path(snapshot):
-            found.setdefault(entry.stem, []).append(entry)
-        return found
-
-    return snapshot.kept("siblings", group)
+def siblings(snapshot: Snapshot, entry: Entry) -> list[Entry]:
+    """All files of the same generation, by path; the file itself too, even if it is newer than the snapshot."""
+    by_path = _by_path(snapshot)
+    start = entry.stem + "."
+    found = [entry]
+    for other in islice(by_path, bisect_left(by_path, start, key=lambda entry: entry.path), None):
+        if not other.path.startswith(start):
+            break
+        if other.stem == entry.stem and other.path != entry.path:
+            found.append(other)
+    return sorted(found, key=lambda entry: entry.path)
 
 
 def summary(entries: Sequence[Entry]) -> dict[str, Any]:

@@ -77,17 +77,18 @@ class _Folder:
         """Takes over the entries of the folder as it was."""
         self.entries = known.entries
         if known.stale is not None:
-            changed = {name for name, _ in self.stats.items() ^ known.stats.items()}
-            about = {name[: -len(".json")] for name in changed if name.endswith(".json")}
+            changed = _changed(self, known)
             self.stale = known.stale | changed
-            if about:
-                self.stale |= {name for name in self.stats if name in about or name[: name.rfind(".")] in about}
+            self.doubt(changed)
+
+    def doubt(self, changed: set[str]) -> None:
+        """Marks the files that sidecars among these names may be about."""
+        about = {name[: -len(".json")] for name in changed if name.endswith(".json")}
+        if about and self.stale is not None:
+            self.stale |= {name for name in self.stats if name in about or name[: name.rfind(".")] in about}
 
     def holds_the_same(self, other: "_Folder") -> bool:
         return self.stats == other.stats and self.subfolders == other.subfolders
-
-    def sidecars(self) -> dict[str, Stat]:
-        return {name: stat for name, stat in self.stats.items() if name.endswith(".json")}
 
 
 class Index:
@@ -157,9 +158,11 @@ class Index:
             found[relative] = folder
             waiting += [f"{relative}/{name}" if relative else name for name in folder.subfolders]
         changed = changed or found.keys() != self._folders.keys()
-        if changed and self._root_has_sidecars and _sidecars(found.get("")) != _sidecars(self._folders.get("")):
+        root, before = found.get(""), self._folders.get("")
+        if self._root_has_sidecars and root is not before:
+            doubtful = _changed(root, before)
             for folder in found.values():
-                folder.stale = None
+                folder.doubt(doubtful)
         self._folders = found
         return changed
 
@@ -264,5 +267,7 @@ def _stat_of(status: os.stat_result) -> Stat:
     return Stat(status.st_mtime_ns, status.st_size, status.st_ino)
 
 
-def _sidecars(folder: _Folder | None) -> dict[str, Stat]:
-    return folder.sidecars() if folder is not None else {}
+def _changed(now: _Folder | None, before: _Folder | None) -> set[str]:
+    """The names whose files are not the same in both."""
+    left, right = (set() if folder is None else folder.stats.items() for folder in (now, before))
+    return {name for name, _ in left ^ right}
