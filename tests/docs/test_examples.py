@@ -42,7 +42,6 @@ TELLING = ("success", "error_code", "error", "format", "type", "object", "genera
 
 SETTINGS = {
     "access": {"CHATTERBOX_API_KEY_REQUIRED": "true", "CHATTERBOX_RATE_LIMIT_PER_MINUTE": "120"},
-    "file-uploads": {"CHATTERBOX_ALLOWED_HOSTS": "127.0.0.1"},
     "library": {},
 }
 """What the server of a page is set to, for pages that need one of their own: they count what is there."""
@@ -51,7 +50,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """For the pages alone: some of them delete what they made."""
-    with live_server(tmp_path_factory.mktemp("docs")) as running:
+    with live_server(tmp_path_factory.mktemp("docs"), env={"CHATTERBOX_ALLOWED_HOSTS": "127.0.0.1"}) as running:
         yield running
 
 
