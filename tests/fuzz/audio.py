@@ -9,18 +9,21 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import requests
 
 from chatterbox_plus.audio.decode import Decoder
-from chatterbox_plus.errors import InvalidAudio, PlusError
+from chatterbox_plus.errors import InvalidAudio
 from tests.fuzz.mutations import Broken, broken_files, seeds
 from tests.live import LiveServer, live_server
 
+T = TypeVar("T")
 SLOWEST_S = 2.0  # that a file may take
 WORKERS = 2
 SHARE = 5  # every so many-th file is sent over HTTP, too
@@ -74,23 +77,23 @@ def decode(files: Iterable[Broken], folder: Path, keep: Path | None = None) -> O
     with Decoder(workers=WORKERS) as decoder:
         decoder.warm_up()
 
-        def one(file: Broken) -> None:
-            path = folder / file.name
-            path.write_bytes(file.content)
-            before, began, what, problem = outcome.troubles, time.perf_counter(), "decoded", None
+        def once(path: Path) -> tuple[str, str | None]:
             try:
                 decoder.probe(path, thorough=True)
-                if int(file.name[:5]) % 4 == 0:
+                if int(path.name[:5]) % 4 == 0:
                     decoder.read(path, rate=24_000)
             except InvalidAudio as error:  # AudioTooLong is one
-                what = type(error).__name__
-                if error.message.endswith("it cannot be decoded"):
-                    what = "crashes of a confined child"
-            except PlusError as error:
-                what = problem = type(error).__name__
+                crashed = error.message.endswith("it cannot be decoded")  # the child died, and has been replaced
+                return "crashes of a confined child" if crashed else type(error).__name__, None
             except Exception as error:  # noqa: BLE001 - what must not be is what is looked for
-                what = problem = f"{type(error).__name__}: {error}"
-            outcome.add(what, time.perf_counter() - began, file, problem)
+                return type(error).__name__, f"{type(error).__name__}: {error}"
+            return "decoded", None
+
+        def one(file: Broken) -> None:
+            path, before = folder / file.name, outcome.troubles
+            path.write_bytes(file.content)
+            (what, problem), took_s = _timed(lambda: once(path))
+            outcome.add(what, took_s, file, problem)
             if keep is not None and outcome.troubles > before:
                 (keep / file.name).write_bytes(file.content)
             path.unlink()
@@ -113,27 +116,36 @@ def decode(files: Iterable[Broken], folder: Path, keep: Path | None = None) -> O
 def upload(files: Iterable[Broken], server: LiveServer) -> Outcome:
     """Every file to each of the server's routes that take one. Statuses from 500 on are problems. A conversion that
     succeeds is speech processing, and its time none of the file's."""
-    document = requests.get(server.url + "/openapi.json", timeout=60).json()
-    routes = {path: name for path, name in _ROUTES.items() if path in document["paths"]}
-    outcome = Outcome()
-    session = requests.Session()
+    outcome, session = Outcome(), requests.Session()
+
+    def once(file: Broken, path: str) -> tuple[str, str | None]:
+        content = {_ROUTES[path]: (file.name, file.content)}
+        try:
+            answer = session.post(server.url + path, files=content, data=_FIELDS, timeout=60)
+        except requests.RequestException as error:
+            return "broke off", type(error).__name__
+        status = answer.status_code
+        refused = status >= 500 or status in (404, 405)
+        return str(status), f"{path} answered {status}: {answer.text[:200]}" if refused else None
+
     for file in files:
-        for path, name in routes.items():
-            began = time.perf_counter()
-            try:
-                answer = session.post(
-                    server.url + path, files={name: (file.name, file.content)}, data=_FIELDS, timeout=60, stream=False
-                )
-            except requests.RequestException as error:
-                outcome.add(f"{path} broke off", time.perf_counter() - began, file, type(error).__name__)
-                continue
-            status = answer.status_code
-            problem = f"{path} answered {status}: {answer.text[:200]}" if status >= 500 else None
-            took_s = 0.0 if (path, status) == ("/api/v1/vc", 200) else time.perf_counter() - began
-            outcome.add(f"{path} {status}", took_s, file, problem)
+        for path in _ROUTES:
+            (what, problem), took_s = _timed(partial(once, file, path))
+            outcome.add(f"{path} {what}", 0.0 if (path, what) == ("/api/v1/vc", "200") else took_s, file, problem)
     if server.process.poll() is not None:
         outcome.problems.append(f"the server ended with {server.process.returncode}")
     return outcome
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What came of it, and how many seconds it took: the fewest of three where the first was too slow, as the rest of
+    the machine may have been busy."""
+    took: list[float] = []
+    while not took or (min(took) > SLOWEST_S and len(took) < 3):
+        began = time.perf_counter()
+        result = work()
+        took.append(time.perf_counter() - began)
+    return result, min(took)
 
 
 def main() -> int:
