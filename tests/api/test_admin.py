@@ -265,19 +265,33 @@ def test_the_last_five_cleanings_are_remembered(server: LiveServer) -> None:
     assert status["scheduler"]["cleanup_count"] == 7
 
 
+def wait_for_a_cleaning(server: LiveServer) -> dict[str, Any]:
+    deadline, pause = time.monotonic() + WAIT_S, threading.Event()
+    while not (status := server.get(STATUS).json())["history"] and time.monotonic() < deadline:
+        pause.wait(0.01)  # polling, bounded by the deadline
+    return dict(status)
+
+
 def test_the_server_cleans_by_itself_when_it_starts(studio: FakeStudio) -> None:
     fill(studio)
     limits = {"output_dir_max_size_gb": 4096 / 2**30, "cleanup_on_startup": True, "cleanup_interval_hours": 1}
     with serve(settings(**limits), studio) as server:
-        cleaned = threading.Event()
-        deadline = time.monotonic() + WAIT_S
-        while not (status := server.get(STATUS).json())["history"] and time.monotonic() < deadline:
-            cleaned.wait(0.01)  # polling, bounded by the deadline
+        status = wait_for_a_cleaning(server)
         assert status["scheduler"]["running"]
     assert status["scheduler"]["next_cleanup_time"] > status["scheduler"]["last_cleanup_time"]
     assert status["history"][0]["forced"] is False
     assert "outputs/older.wav" not in tree(studio)
     assert "vc_inputs/mine.wav" in tree(studio)
+
+
+def test_outputs_near_their_limit_are_warned_of_before_anything_goes(
+    studio: FakeStudio, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(studio.library.outputs.root / "mine.wav", 3500, 3)
+    with serve(settings(output_dir_max_size_gb=4096 / 2**30, cleanup_on_startup=True), studio) as server:
+        wait_for_a_cleaning(server)
+    assert [record for record in caplog.records if "outputs are at 85 %" in record.getMessage()]
+    assert "outputs/mine.wav" in tree(studio)
 
 
 # Errors

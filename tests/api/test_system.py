@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from chatterbox_plus.access.caller import Role
+from chatterbox_plus.access.keys import KeyStore
 from chatterbox_plus.api.app import create_app
 from chatterbox_plus.api.watch import Reading
 from chatterbox_plus.engines.host import Health
-from chatterbox_plus.settings import Api, Models, Settings
+from chatterbox_plus.settings import Api, Models, Paths, Settings
 from tests.api.fake_studio import WAIT_S, FakeStudio
 from tests.api.live_server import LiveServer, serve
 
@@ -38,6 +40,20 @@ def test_health_has_every_documented_field_and_says_who_speaks(server: LiveServe
     assert info["memory"]["vms_mb"] > info["memory"]["rss_mb"] > 1
     assert {"outputs", "temp"} <= set(info["file_counts"])
     assert {"timestamp", "directories", "warnings"} == set(body["resource_status"])
+
+
+def test_health_tells_a_stranger_little_where_keys_are_asked_for(tmp_path: Path) -> None:
+    key = KeyStore.at(tmp_path).add("me", role=Role.ADMIN, project=None, rate_limit_per_minute=None)[1]
+    guarded = Settings(api=Api(api_key_required=True), paths=Paths(data_dir=tmp_path))
+    with serve(guarded, FakeStudio(tmp_path)) as server:
+        short, ready = server.get(HEALTH).json(), server.get(READY)
+        whole = server.get(HEALTH, headers={"x-api-key": key}).json()
+        assert server.get("/metrics").status_code == 401
+        assert server.get("/metrics", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+    assert set(short) == {"success", "message", "timestamp", "status", "version", "models_loaded", "engine"}
+    assert short["engine"] == {"name": "fake", "preview": True}
+    assert set(whole) >= DOCUMENTED
+    assert ready.status_code == 200
 
 
 def test_health_counts_files_without_being_asked_to_wait(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from chatterbox_plus.api.errors import now
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.retention import Policy, Removed, Retention, Target
+from chatterbox_plus.library.survey import tally
 from chatterbox_plus.settings import Settings
 
 POLICIES = (
@@ -25,6 +26,7 @@ LISTED = 1000  # names of files for each policy in a reply
 _LISTED_LATER = 50  # and in the history
 _GB, _DAY_S, _HOUR_S = 2**30, 86_400, 3600
 _STOP_S = 2.0
+_OUTPUTS_LIMIT = "resource_management.cleanup.output_dir_max_size_gb"
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +46,9 @@ class Cleaner:
 
     def __init__(self, library: Library, settings: Settings) -> None:
         cleanup = settings.resource_management.cleanup
-        self._retention = Retention(library, policy(settings))
+        self._library, self._policy = library, policy(settings)
+        self._threshold_percent = cleanup.warning_threshold_percent
+        self._retention = Retention(library, self._policy)
         self._at_start, self._interval_h = cleanup.cleanup_on_startup, cleanup.cleanup_interval_hours
         self._one_at_a_time = threading.Lock()
         self._stopped = threading.Event()
@@ -118,6 +122,10 @@ class Cleaner:
             return
         if report["total_files_removed"]:
             _log.info("cleaned: %d files, %d bytes", report["total_files_removed"], report["total_bytes_freed"])
+        most = self._policy.outputs_max_bytes
+        used = tally(self._library.outputs.root).size_bytes if most else 0
+        if most and 100 * used >= self._threshold_percent * most:
+            _log.warning("outputs are at %.0f %% of %s: beyond it the oldest go", 100 * used / most, _OUTPUTS_LIMIT)
 
 
 def _report(done: dict[str, Removed], listed: int) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_held: Counter[Path] = Counter()  # paths are the file system's, so there is one table a process
+from chatterbox_plus.library.naming import nfc
+
+_held: Counter[str] = Counter()  # by `_key`; paths are the file system's, so there is one table a process
 _lock = threading.Lock()
 
 
@@ -20,18 +22,19 @@ class Hold:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._key = _key(path)
         self._over = False
         with _lock:
-            _held[path] += 1
+            _held[self._key] += 1
 
     def release(self) -> None:
         """May be called again."""
         with _lock:
             if not self._over:
                 self._over = True
-                _held[self.path] -= 1
-                if not _held[self.path]:
-                    del _held[self.path]
+                _held[self._key] -= 1
+                if not _held[self._key]:
+                    del _held[self._key]
 
     def __enter__(self) -> Self:
         return self
@@ -60,4 +63,9 @@ def remove(files: Sequence[Path]) -> bool:
 
 
 def _any(paths: Sequence[Path]) -> bool:
-    return bool(_held) and any(path in _held or not _held.keys().isdisjoint(path.parents) for path in paths)
+    return bool(_held) and any(_key(place) in _held for path in paths for place in (path, *path.parents))
+
+
+def _key(path: Path) -> str:
+    """The same for all spellings that some file system takes for one."""
+    return nfc(str(path)).casefold()

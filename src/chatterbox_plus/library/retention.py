@@ -21,6 +21,8 @@ from chatterbox_plus.library.survey import Found, files_below
 
 Target = Literal["all", "outputs", "temp", "old_files"]
 YOUNGEST_S = 3600.0  # nothing younger is ever removed: another process may be at work with it
+SOMEBODYS = frozenset({"output_size_cleanup", "output_age_cleanup", "vc_inputs_size_cleanup"})
+"""Policies that remove what somebody made or sent: whoever runs the server should see that in the log."""
 _GENERATED = re.compile(r"(tts|vc|concat|mixed)_\d{4}-\d{2}-\d{2}_")
 _UNCUT = "_uncut"  # the second file beside a generation, under its stem with this added
 _log = logging.getLogger(__name__)
@@ -163,7 +165,8 @@ class _Run:
             removed.bytes_freed += unit.size_bytes
             removed.folders += unit.folder is not None
             if not self._dry_run:
-                _log.info("%s: removed %s (%d files, %d bytes)", policy, unit.name, len(paths), unit.size_bytes)
+                level = logging.WARNING if policy in SOMEBODYS else logging.INFO
+                _log.log(level, "%s: removed %s (%d files, %d bytes)", policy, unit.name, len(paths), unit.size_bytes)
         return done
 
 
