@@ -76,6 +76,7 @@ def test_options_may_be_flat_or_in_processing(extra: dict[str, Any]) -> None:
         ({"files": ["a.wav", "(1 s)"]}, "Not a silence: (1 s). Write (1.5s) or (500ms)"),
         ({"segments": [A, {"type": "silence", "duration_ms": True}]}, f"segments.1{NUMBER}"),
         ({"segments": [A, {"type": "silence", "duration_ms": float("nan")}]}, f"{RANGE} (nanms)"),
+        ({"segments": [[]] * 1001}, "segments must have at most 1000 items, not 1001"),
         ({"segments": [A, ["b.wav"]]}, "segments.1 must be a name or an object"),
         ({"segments": [A], "response_mode": 3}, "response_mode must be stream, url or live"),
         ({"segments": [A], "trim": True, "processing": {"trim": 1}}, f"trim{TWICE}"),

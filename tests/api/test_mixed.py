@@ -136,6 +136,8 @@ def test_without_request_json_it_is_422(form: dict[str, Any], server: LiveServer
 def test_a_form_without_files_may_be_urlencoded(server: LiveServer) -> None:
     answer = server.post(MIXED, data={"request_json": json.dumps({"segments": [STORED, "intro.wav"]})})
     assert (answer.status_code, answer.content) == (200, b"joinedwav")
+    many = server.post(MIXED, data=[("request_json", "{}")] * 500)
+    assert refused(many, 400) == "The form has more than 400 fields"
 
 
 def test_text_is_no_file(server: LiveServer) -> None:

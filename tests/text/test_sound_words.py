@@ -41,3 +41,12 @@ def test_whole_words_in_any_case_literally_and_once(text: str, field: str, spoke
 
 def test_no_rules_change_nothing():
     assert said("as is", "") == "as is"
+
+
+def test_no_rule_makes_a_text_without_end():
+    rules = parse("a=>" + "b " * 5000)
+    assert len(apply(Spoken.of("a a"), rules)) > 10_000
+    with pytest.raises(InvalidOption, match="split it") as caught:
+        apply(Spoken.of("a " * 5000), rules)
+    assert caught.value.param == "sound_words_field"
+    assert said("a " * 5000, "a=>five") == "five " * 5000

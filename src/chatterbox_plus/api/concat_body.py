@@ -39,6 +39,8 @@ def parse(body: Mapping[str, Any], *, uploads: bool = False) -> tuple[JoinOption
     items = body[name]
     if not isinstance(items, list):
         raise InvalidOption(f"{name} must be a list", param=name)
+    if len(items) > MAX_SEGMENTS:  # before each of them is looked at
+        raise InvalidOption(f"{name} must have at most {MAX_SEGMENTS} items, not {len(items)}", param=name)
     segments = [_segment(item, f"{name}.{index}", uploads) for index, item in enumerate(items)]
     silences = sum(isinstance(segment, SilenceSegment) for segment in segments)
     if silences == len(segments):

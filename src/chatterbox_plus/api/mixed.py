@@ -16,7 +16,7 @@ from starlette.responses import Response
 from chatterbox_plus.api.bridge import Cancel
 from chatterbox_plus.api.concat import EXAMPLE, OPTIONS
 from chatterbox_plus.api.concat_body import parse
-from chatterbox_plus.api.forms import Form, Upload, read_form
+from chatterbox_plus.api.forms import MAX_PARTS, Form, Upload, read_form
 from chatterbox_plus.api.replies import (
     ResponseMode,
     ReturnFormat,
@@ -239,7 +239,10 @@ async def _form(request: Request, state: ApiState) -> AsyncIterator[Form]:
         return
     form = Form()
     if kind == "application/x-www-form-urlencoded":
-        fields = parse_qs((await request.body()).decode("utf-8", "replace"))
+        try:
+            fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=MAX_PARTS)
+        except ValueError:
+            raise BadRequest(f"The form has more than {MAX_PARTS} fields") from None
         form.texts = [(name, value) for name, values in fields.items() for value in values]
     yield form
 

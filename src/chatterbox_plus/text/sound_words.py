@@ -8,6 +8,7 @@ from chatterbox_plus.text.spans import Spoken
 
 SoundWords = tuple[tuple[str, str], ...]
 _FIELD = "sound_words_field"
+_MOST_ADDED = 20_000, 5  # characters that replacements may add to any text, and for each of its own
 
 
 def parse(field: str) -> SoundWords:
@@ -33,16 +34,23 @@ def apply(spoken: Spoken, rules: Sequence[tuple[str, str]]) -> Spoken:
     """Replace whole words, whatever their case, in one pass: the longest match wins, of equal ones the last line.
 
     What was put in is not looked at again. A word is whole where no letter or digit touches the end of it that is
-    itself a letter or digit, so that rules for "C++" or "&" work too.
+    itself a letter or digit, so that rules for "C++" or "&" work too. Raises InvalidOption where a text of a normal
+    length would become one without end.
     """
     spoken_as = {written.casefold(): to for written, to in rules}
     if not spoken_as:
         return spoken
     longest_first = sorted(spoken_as, key=len, reverse=True)
     pattern = re.compile("|".join(map(_whole_word, longest_first)), re.IGNORECASE)
+    room = _MOST_ADDED[0] + _MOST_ADDED[1] * len(spoken)
 
     def replace(match: re.Match[str]) -> str:
-        return spoken_as.get(match[0].casefold(), match[0])
+        nonlocal room
+        new = spoken_as.get(match[0].casefold(), match[0])
+        room -= len(new) - len(match[0])
+        if room < 0:
+            raise InvalidOption("the sound words make the text many times as long: split it", param=_FIELD)
+        return new
 
     return spoken.sub(pattern, replace)
 
