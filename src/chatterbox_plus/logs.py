@@ -50,3 +50,8 @@ class _Lines(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace").decode()
+
+
+def printable(text: str) -> str:
+    """What somebody sent, for one line of a log."""
+    return "".join(c if c.isprintable() else "?" for c in text[:200])

@@ -188,6 +188,7 @@ def test_a_reading_is_made_once_for_all_who_wait_and_never_hangs_them() -> None:
         assert await reading.get() == 1
         hanging = asyncio.create_task(reading.fresh())
         assert await asyncio.gather(*(reading.get(0.01) for _ in range(5))) == [1] * 5, "the old one, while it hangs"
+        assert looked[0] <= 2
         go.set()
         assert (await hanging, await reading.fresh()) == (2, 3)
         slow = Reading(look, 1000.0)

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chatterbox_plus.api.bridge import blame, request_id
 from chatterbox_plus.errors import Cancelled, PlusError
+from chatterbox_plus.logs import printable
 
 MAX_INPUT_CHARS = 200  # of a wrong value, repeated back in a 422
 Model = TypeVar("Model", bound=BaseModel)
@@ -130,7 +131,7 @@ class Unexpected:
         try:
             await self.app(scope, receive, watch)
         except Exception:  # noqa: BLE001 - the border: nothing unexpected may show
-            _log.exception("unexpected error at %s %s", scope["method"], scope["path"])
+            _log.exception("unexpected error at %s %s", scope["method"], printable(scope["path"]))
             if not started:  # else the body stays without its end, and the server closes the connection
                 message = f"Something went wrong in the server; its log has more under {request_id(scope)}"
                 await reply(scope, 500, "INTERNAL_ERROR", message)(scope, receive, send)

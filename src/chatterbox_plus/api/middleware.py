@@ -18,7 +18,7 @@ from chatterbox_plus.api.bridge import blame_of
 from chatterbox_plus.api.errors import plus_reply
 from chatterbox_plus.api.metrics import Metrics
 from chatterbox_plus.errors import FileTooLarge, PermissionDenied
-from chatterbox_plus.logs import REQUEST
+from chatterbox_plus.logs import REQUEST, printable
 from chatterbox_plus.settings import is_loopback
 
 MB = 2**20
@@ -92,7 +92,7 @@ class Introduction:
 
     def _note(self, scope: Scope, name: str, status: int, took_s: float) -> None:
         """Nothing of the query or the body: there may be secrets in the one and somebody's words in the other."""
-        method, path = scope["method"], _printable(scope["path"])
+        method, path = scope["method"], printable(scope["path"])
         route = getattr(scope.get("route"), "path", NO_ROUTE)
         blamed, code = blame_of(scope) or (status, None)
         self.metrics.count(method, route, status, took_s, code)
@@ -239,8 +239,3 @@ def is_local(name: str) -> bool:
     except ValueError:
         return bool(name) and ("." not in name or name.endswith(LOCAL_DOMAINS))
     return True
-
-
-def _printable(text: str) -> str:
-    """For one line of a log."""
-    return "".join(c if c.isprintable() else "?" for c in text[:200])

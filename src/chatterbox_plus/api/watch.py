@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from chatterbox_plus.library.survey import Tally, tally
 
 MACHINE_EVERY_S, FOLDERS_EVERY_S = 1.0, 5.0
 PATIENCE_S = 1.0  # of an answer that would like fresh figures; a disk that hangs must not hang it too
+_STALE = 5  # times as old as it should be: nobody has asked for a while
 _SPARING = 20  # a look that took long is repeated only after so many times as long
 _process = psutil.Process()
 _log = logging.getLogger(__name__)
@@ -28,13 +30,19 @@ class Reading(Generic[T]):
     def __init__(self, look: Callable[[], T], every_s: float) -> None:
         self._look, self._every_s = look, every_s
         self._value: T | None = None
-        self._due = 0.0
+        self._due = -math.inf
         self._task: asyncio.Task[None] | None = None
 
     async def get(self, patience_s: float = PATIENCE_S) -> T | None:
-        """What was seen, at most `every_s` ago; after that long without an answer, what was seen last."""
-        if time.monotonic() >= self._due:
-            await asyncio.wait({self._start()}, timeout=patience_s)
+        """What was seen last; looks again, beside the caller, when that is due.
+
+        Waits only for what is long out of date or was never seen, and after `patience_s` takes what there is.
+        """
+        now = time.monotonic()
+        if now >= self._due:
+            looking = self._start()
+            if now >= self._due + _STALE * self._every_s:
+                await asyncio.wait({looking}, timeout=patience_s)
         return self._value
 
     async def fresh(self) -> T:
