@@ -113,6 +113,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("tags of numbers", {"tags": "[1]"}, 422, "VALIDATION_ERROR"),
     ("overwrite is a word", {"overwrite": "perhaps"}, 422, "VALIDATION_ERROR"),
     ("two folders", {"folder": "a", "project": "b"}, 400, "VALIDATION_ERROR"),
+    ("a folder that is a list", {"metadata": '{"folder_path": ["a"]}'}, 422, "VALIDATION_ERROR"),
     ("a folder outside", {"folder_path": "../x"}, 403, "PERMISSION_DENIED"),
     ("an absolute folder", {"folder_path": "/tmp"}, 403, "PERMISSION_DENIED"),
     ("a name without end", {"metadata": json.dumps({"name": "x" * 201})}, 422, "VALIDATION_ERROR"),

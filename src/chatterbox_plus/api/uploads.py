@@ -66,11 +66,11 @@ def file_of(form: Form, *names: str) -> Upload:
 
 def placed(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values, with the folder under one of its names. Raises BadRequest if two of them differ."""
-    folders = {str(values[name]) for name in _FOLDERS if values.get(name)}
-    if len(folders) > 1:
-        raise BadRequest(f"{' and '.join(_FOLDERS)} name the same thing and differ: send one", param=_FOLDERS[0])
+    folders = [values[name] for name in _FOLDERS if values.get(name)]
+    if any(folder != folders[0] for folder in folders):
+        raise BadRequest(f"{', '.join(_FOLDERS)} name the same thing and differ: send one", param=_FOLDERS[0])
     rest = {name: value for name, value in values.items() if name not in _FOLDERS}
-    return {**rest, "folder_path": folders.pop()} if folders else rest
+    return {**rest, "folder_path": folders[0]} if folders else rest
 
 
 def json_object(name: str, text: object) -> dict[str, Any]:

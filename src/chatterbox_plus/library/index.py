@@ -111,25 +111,35 @@ class Index:
         self._root_has_sidecars = root_has_sidecars
         self._lock = threading.Lock()
         self._folders: dict[str, _Folder] = {}
-        self._snapshot: Snapshot | None = None
-        self._began = self._passed = 0.0
+        self._snapshot: Snapshot | None = None  # None: to be made
+        self._paths: tuple[str, ...] | None = None
+        self._began: float | None = None
+        self._passed = 0.0
         self._pass_every_s = PASS_S
 
     def snapshot(self) -> Snapshot:
         """What is there now. Who waits for another's look shares what it found, if it began after he asked."""
         asked = time.monotonic()
         with self._lock:
-            if self._snapshot is not None and self._began >= asked:
-                return self._snapshot
-            self._began = began = time.monotonic()
-            thorough = self._snapshot is None or began - self._passed >= self._pass_every_s
-            changed = self._look(thorough)
-            if thorough:
-                self._passed = time.monotonic()
-                self._pass_every_s = max(PASS_S, _PASS_SHARE * (self._passed - began))
-            if changed or self._snapshot is None:
+            self._look_again(asked)
+            if self._snapshot is None:
                 self._snapshot = self._made()
             return self._snapshot
+
+    def paths(self) -> tuple[str, ...]:
+        """The path of every audio file there is now, shallowest first, then sorted; no sidecar is read for it."""
+        asked = time.monotonic()
+        with self._lock:
+            self._look_again(asked)
+            if self._paths is None:
+                found = [
+                    f"{relative}/{name}" if relative else name
+                    for relative, folder in self._folders.items()
+                    for name in folder.stats
+                    if not name.endswith(".json")
+                ]
+                self._paths = tuple(sorted(found, key=lambda path: (path.count("/"), path)))
+            return self._paths
 
     def learn(self, found: Iterable[tuple[Entry, float | None, int | None]]) -> None:
         """Durations (seconds) and rates (Hz) of files as they were then; None where there is nothing to know."""
@@ -143,6 +153,18 @@ class Index:
             self._snapshot = self._made()
 
     # Looking
+
+    def _look_again(self, asked: float) -> None:
+        """Brings all up to date, unless somebody began to after `asked`."""
+        if self._began is not None and self._began >= asked:
+            return
+        first, self._began = self._began is None, time.monotonic()
+        thorough = first or self._began - self._passed >= self._pass_every_s
+        if self._look(thorough):
+            self._snapshot = self._paths = None
+        if thorough:
+            self._passed = time.monotonic()
+            self._pass_every_s = max(PASS_S, _PASS_SHARE * (self._passed - self._began))
 
     def _look(self, thorough: bool) -> bool:
         """Brings the folders up to date; whether anything has changed."""

@@ -141,8 +141,7 @@ class Store:
 
     def files(self) -> list[str]:
         """The relative path of every audio file, shallowest first, then sorted. Links to folders are not followed."""
-        found = [path for path in self._walk() if path[path.rfind(".") :].lower() in self.suffixes]
-        return sorted(found, key=lambda path: (path.count("/"), path))
+        return list(self.index.paths())
 
     def is_empty(self) -> bool:
         """Whether there is no file at all, audio or not; hidden ones do not count."""
