@@ -22,6 +22,11 @@ DEPLOY = ROOT / "deploy"
 DOCKERFILES = [DEPLOY / "Dockerfile", DEPLOY / "Dockerfile.cuda"]
 DEFAULTS = Settings()
 STOPPED_S = DEFAULTS.server.drain_seconds + 5  # by then it has stopped, or hangs
+COMPOSE_KEYS = {
+    "build", "cap_drop", "environment", "image", "init", "ports", "read_only", "restart", "security_opt",
+    "stop_grace_period", "tmpfs", "volumes",
+}  # fmt: skip
+"""Of https://github.com/compose-spec/compose-spec/blob/main/05-services.md, those that are used."""
 Instructions = list[tuple[str, str]]
 
 
@@ -103,6 +108,8 @@ def test_the_health_check_knows_a_server_that_runs_from_one_that_does_not(docker
 def test_compose_opens_the_server_to_this_machine_alone() -> None:
     tree = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
     (service,) = tree["services"].values()
+    assert set(tree) == {"services", "volumes"}
+    assert set(service) <= COMPOSE_KEYS
     built = (DEPLOY / service["build"]["context"]).resolve()
     assert built == ROOT
     stage = last_stage(built / service["build"]["dockerfile"])
