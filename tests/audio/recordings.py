@@ -22,6 +22,9 @@ CONTAINERS = {
 }
 
 
+_NO_RANDOM_NUMBERS = {"fflags": "+bitexact"}  # for serials and ids: the same recording is the same file
+
+
 def sine(hz: float, seconds: float, rate: int) -> Samples:
     """(n,) at half of full scale."""
     return (0.5 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
@@ -41,7 +44,7 @@ def record(path: Path, samples: Samples, *, kind: str = "", rate: int | None = N
         usual_codec, sample_format = codec, {"pcm_f32le": "flt", "flac": "s16", "alac": "s16p"}[codec]
     planar = np.atleast_2d(samples)
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[planar.shape[0]]
-    with av.open(str(path), "w", format=container_name) as container:
+    with av.open(str(path), "w", format=container_name, options=_NO_RANDOM_NUMBERS) as container:
         stream = container.add_stream(usual_codec, rate=rate)
         assert isinstance(stream, av.AudioStream)
         stream.layout, stream.format = layout, sample_format
@@ -55,7 +58,7 @@ def record(path: Path, samples: Samples, *, kind: str = "", rate: int | None = N
 def record_video(path: Path, *, audio: Samples | None = None) -> Path:
     """A second of grey film with or without a sound track at 48 kHz."""
     webm = path.suffix == ".webm"
-    with av.open(str(path), "w", format="webm" if webm else "mp4") as container:
+    with av.open(str(path), "w", format="webm" if webm else "mp4", options=_NO_RANDOM_NUMBERS) as container:
         film = container.add_stream("libvpx" if webm else "mpeg4", rate=5)
         assert isinstance(film, av.VideoStream)
         film.width = film.height = 64

@@ -17,8 +17,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[Seed]:
     return seeds(tmp_path_factory.mktemp("seeds"))
 
 
-def test_the_same_seed_breaks_the_same_files_in_every_container(whole: list[Seed]) -> None:
-    files, again = (list(broken_files(EACH_ONCE, 7, whole)) for _ in range(2))
+def test_the_same_seed_breaks_the_same_files_in_every_container(whole: list[Seed], tmp_path: Path) -> None:
+    files, again = (list(broken_files(EACH_ONCE, 7, originals)) for originals in (whole, seeds(tmp_path)))
     assert files == again
     assert {Path(file.name).suffix for file in files} == set(INPUT_SUFFIXES)
     kinds = {file.how.partition(", a")[0] for file in files}
