@@ -52,6 +52,7 @@ class FakeStudio:
         self.decoder = Decoder(workers=1)  # the real one: uploads must decode
         self.busy = 1  # requests in the house
         self.running = 2  # engine processes
+        self.full = False
         self.calls: list[Call] = []
         self.entered = threading.Semaphore(0)  # a blocking request has reached us
         self.left = threading.Semaphore(0)  # ... and has been called off

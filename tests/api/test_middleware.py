@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import requests
 
+from chatterbox_plus.api.middleware import WORK_PATHS
 from chatterbox_plus.settings import Api, Server, Settings
 from tests.api.fake_studio import FakeStudio
 from tests.api.live_server import LiveServer, serve
@@ -187,3 +188,27 @@ def test_a_form_of_a_strangers_page_does_nothing(kind: str, server: LiveServer, 
             headers = {"Origin": origin, "Content-Type": kind}
             assert server.ask("POST", path, data=body, headers=headers).status_code == 403
     assert len(studio.calls) == calls
+
+
+def test_a_full_house_refuses_before_it_reads(server: LiveServer, studio: FakeStudio) -> None:
+    studio.full = True
+    try:
+        for path in sorted(WORK_PATHS):
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n"
+            connection = server.raw(head.encode())
+            answer = connection.recv(4096)
+            connection.close()
+            assert answer.startswith(b"HTTP/1.1 503")
+            assert b"retry-after: 30" in answer.lower()
+        assert server.get(HEALTH).status_code == 200
+    finally:
+        studio.full = False
+
+
+def test_every_route_that_makes_audio_is_refused_by_a_full_house(server: LiveServer) -> None:
+    document = server.get("/openapi.json").json()
+    making = {
+        path for path, methods in document["paths"].items() if "504" in methods.get("post", {}).get("responses", {})
+    }
+    bare = {path.removeprefix("/v1") for path in making if path.startswith("/v1/")}
+    assert making | bare | {"/v1/audio/speech", "/audio/speech"} == WORK_PATHS

@@ -37,6 +37,7 @@ from chatterbox_plus.api.middleware import (
     EXPOSED_HEADERS,
     LOOPBACK_ORIGIN,
     MB,
+    Admission,
     BodyLimit,
     Door,
     HeadLikeGet,
@@ -149,6 +150,7 @@ def _guard(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     app.add_middleware(Unexpected)
     largest = round(max(api.max_request_mb, api.max_upload_mb) * MB)
     app.add_middleware(BodyLimit, max_request_bytes=largest, max_text_length=api.max_text_length)
+    app.add_middleware(Admission)
     app.add_middleware(Access, rate_limit_per_minute=api.rate_limit_per_minute, pages=pages.addresses(settings.ui))
     if origins or neighbours:
         app.add_middleware(

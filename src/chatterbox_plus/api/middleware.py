@@ -17,9 +17,10 @@ from chatterbox_plus.api.access import OUTPUTS
 from chatterbox_plus.api.bridge import blame_of
 from chatterbox_plus.api.errors import plus_reply
 from chatterbox_plus.api.metrics import Metrics
-from chatterbox_plus.errors import FileTooLarge, PermissionDenied
+from chatterbox_plus.errors import FileTooLarge, Overloaded, PermissionDenied
 from chatterbox_plus.logs import REQUEST, printable
 from chatterbox_plus.settings import is_loopback
+from chatterbox_plus.synthesis.gate import FULL
 
 MB = 2**20
 MAX_JSON_BYTES = 2 * MB  # unless longer texts are allowed
@@ -27,6 +28,17 @@ BYTES_PER_CHARACTER = 12  # at worst: two escaped halves of a surrogate pair
 FORM_PATHS = frozenset(
     {"/api/v1/vc", "/api/v1/voice", "/api/v1/vc_input", "/api/v1/concat/mixed"}
 )  # who takes a form apart as it arrives; all others read their body whole
+WORK_PATHS = frozenset(
+    {
+        "/api/v1/tts",
+        "/api/v1/vc",
+        "/api/v1/concat",
+        "/api/v1/concat/mixed",
+        "/v1/audio/speech",
+        "/audio/speech",
+    }
+)
+"""What the studio works on, and what a full house refuses."""
 STALL_S = 60  # without a byte of a body that was begun
 FORM_OVERHEAD_BYTES = 1 * MB  # field names, boundaries and values around an upload
 EXPOSED_HEADERS = (
@@ -190,6 +202,23 @@ class Door:
         if self.origin_regex is not None and self.origin_regex.fullmatch(origin):
             return True
         return origin.partition("://")[2] == host
+
+
+class Admission:
+    """Refuses work at once when the house is full: before a body is read, a form stored or a thread taken for it.
+
+    Who slips through meanwhile is refused by the studio itself.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in WORK_PATHS:
+            if scope["app"].state.api.studio.full:
+                await plus_reply(scope, Overloaded(FULL))(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
 
 class BodyLimit:

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from chatterbox_plus.errors import Overloaded
 
 
+FULL = "the server is busy: too many requests are waiting already"
+
+
 class Gate:
     """Counts the work inside. Thread-safe; never waits."""
 
@@ -20,11 +23,16 @@ class Gate:
     def inside(self) -> int:
         return self._inside
 
+    @property
+    def full(self) -> bool:
+        """Whether the next one would be refused now."""
+        return self._inside >= self._capacity
+
     def enter(self) -> None:
         """Raises Overloaded when the house is full. Every `enter` that returns needs one `leave`."""
         with self._lock:
             if self._inside >= self._capacity:
-                raise Overloaded("the server is busy: too many requests are waiting already")
+                raise Overloaded(FULL)
             self._inside += 1
 
     def leave(self) -> None:

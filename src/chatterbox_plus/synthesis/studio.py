@@ -71,6 +71,11 @@ class Studio:
         """Requests in the house now."""
         return self._gate.inside
 
+    @property
+    def full(self) -> bool:
+        """Whether another request would be refused now."""
+        return self._gate.full
+
     def within(self, project: str) -> "Studio":
         """The same studio for one project: it finds its inputs and makes its outputs there, and shares all else."""
         library = self.library.within(project)
