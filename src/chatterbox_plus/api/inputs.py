@@ -5,6 +5,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
+from fastapi import Path as PathParameter
 from pydantic import Field
 from starlette.responses import Response
 
@@ -13,10 +14,10 @@ from chatterbox_plus.api.bridge import Cancel
 from chatterbox_plus.api.errors import Reply, checked, now
 from chatterbox_plus.api.forms import read_form
 from chatterbox_plus.api.lists import (
+    NAMED,
     All,
     Confirm,
     Filenames,
-    FilePath,
     Folder,
     Kind,
     OnePage,
@@ -41,6 +42,7 @@ from chatterbox_plus.library.records import text_of, timestamp
 from chatterbox_plus.library.store import Store
 
 router = APIRouter(tags=["conversion inputs"])
+FilePath = Annotated[str, PathParameter(description=NAMED, examples=["interview.wav"])]
 SortBy = Annotated[
     Literal["created_date", "filename", "file_size", "duration"], Query(description="What the order goes by.")
 ]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query
-from fastapi import Path as PathParameter
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
@@ -39,7 +38,7 @@ def flag(value: object) -> object:
 
 
 Flag = Annotated[bool, BeforeValidator(flag)]
-FilePath = Annotated[str, PathParameter(description="A path, or a bare name that only one folder has.")]
+NAMED = "A path, or a bare name that only one folder has."
 Search = Annotated[str | None, Query(description="Part of what is known about a file, in any case.", max_length=500)]
 Folder = Annotated[str | None, Query(description="This folder and all below it.", max_length=1000)]
 Project = Annotated[str | None, Query(description="The same as `folder`, which wins.", max_length=1000)]

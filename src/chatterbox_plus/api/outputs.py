@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
+from fastapi import Path as PathParameter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 
@@ -16,10 +17,10 @@ from chatterbox_plus.api import stored
 from chatterbox_plus.api.errors import Reply, now, reply
 from chatterbox_plus.api.lists import (
     MAX_PAGE,
+    NAMED,
     All,
     Confirm,
     Filenames,
-    FilePath,
     Flag,
     Folder,
     Kind,
@@ -56,6 +57,7 @@ MEDIA_TYPES = {
     ".webm": "audio/webm",
 }
 GenerationType = Annotated[Literal["tts", "vc", "concat"] | None, Query(description="Only what was made in this way.")]
+FilePath = Annotated[str, PathParameter(description=NAMED, examples=["intro.wav"])]
 SortBy = Annotated[
     Literal["created_date", "filename", "file_size", "generation_type"], Query(description="What the order goes by.")
 ]

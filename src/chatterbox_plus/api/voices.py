@@ -6,7 +6,8 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
+from fastapi import Path as PathParameter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from starlette.responses import Response
 
 from chatterbox_plus.api import stored
@@ -14,10 +15,10 @@ from chatterbox_plus.api.bridge import Cancel
 from chatterbox_plus.api.errors import Reply, checked, now
 from chatterbox_plus.api.forms import Form, read_form
 from chatterbox_plus.api.lists import (
+    NAMED,
     All,
     Confirm,
     Filenames,
-    FilePath,
     Folder,
     Kind,
     OnePage,
@@ -53,6 +54,7 @@ NOT_A_DEFAULT = ("text", "reference_audio_filename", "webhook_url")
 
 _Tag = Annotated[str, Field(min_length=1, max_length=100)]
 Tag = Annotated[str | None, Query(description="One of a voice's tags, in any case.", max_length=100)]
+FilePath = Annotated[str, PathParameter(description=NAMED, examples=["speaker1.wav"])]
 SortBy = Annotated[
     Literal["name", "created_date", "duration", "usage_count"], Query(description="What the order goes by.")
 ]
@@ -69,6 +71,10 @@ def _tags(value: object) -> object:
 
 class VoiceChange(BaseModel):
     """What is known of a voice; null and missing fields stay as they are."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"description": "Calm and low", "default_parameters": {"speed_factor": 0.9}}]}
+    )
 
     name: str | None = Field(None, max_length=200, description="What people call it.")
     description: str | None = Field(None, max_length=5000)
