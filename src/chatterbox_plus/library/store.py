@@ -27,6 +27,7 @@ from chatterbox_plus.errors import (
     SettingsError,
     UnsupportedFormat,
 )
+from chatterbox_plus.library import holds
 from chatterbox_plus.library.index import Index
 from chatterbox_plus.library.measuring import Measuring
 from chatterbox_plus.library.naming import is_device, nfc, parts, safe_folder, safe_name, shown
@@ -213,9 +214,8 @@ class Store:
         """Removes the leftovers; how many files that were."""
         removed = 0
         for found in self.leftovers(older_than_s):
-            with contextlib.suppress(OSError):  # its writer was faster, or still holds it
-                found.path.unlink()
-                removed += 1
+            with contextlib.suppress(OSError):  # it cannot be removed now: the next sweep may
+                removed += holds.remove([found.path])
         return removed
 
     # Sidecars
@@ -372,8 +372,10 @@ class Store:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(f"{above}{entry.name}/")
-                    elif entry.is_file():
-                        yield above + entry.name
+                    else:
+                        with contextlib.suppress(OSError):  # a link that leads to itself
+                            if entry.is_file():
+                                yield above + entry.name
 
     def _sidecars(self, relative: str) -> tuple[str, ...]:
         """`sidecar_places`, from and to paths below the root."""

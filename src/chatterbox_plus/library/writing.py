@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from chatterbox_plus.errors import FileExists, StorageFull, StorageUnwritable
+from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.library.naming import shown
 
 TEMPORARY_SUFFIXES = (".part", ".claim")  # always after a leading dot; swept when a crash left them
@@ -108,6 +109,7 @@ class Reservation:
         self.folder = folder
         self.suffixes = suffixes
         self._files: dict[str, BinaryIO] = {}
+        self._holds = contextlib.ExitStack()  # however long the work takes, nobody is to think its writer crashed
         for n in count(1):
             self.stem = stem if n == 1 else f"{stem}_{n}"
             if self._claim(taken_by):
@@ -129,6 +131,7 @@ class Reservation:
             raise ValueError(f"{suffix} is not reserved or is open already")
         with writing():
             self._files[suffix] = file = self._temporary(suffix).open("x+b")
+        self._holds.enter_context(Hold(self._temporary(suffix)))
         return file
 
     def write_json(self, value: Any) -> None:
@@ -161,6 +164,7 @@ class Reservation:
         committed = {suffix: self.path(suffix) for suffix in self._files}
         self._files.clear()
         discard(self._claimed)
+        self._holds.close()
         return committed
 
     def abort(self) -> None:
@@ -171,6 +175,7 @@ class Reservation:
             discard(self._temporary(suffix))
         self._files.clear()
         discard(self._claimed)
+        self._holds.close()
 
     def __enter__(self) -> Self:
         return self
@@ -197,6 +202,7 @@ class Reservation:
         if any(os.path.lexists(self.path(ending)) for ending in endings):
             discard(self._claimed)
             return False
+        self._holds.enter_context(Hold(self._claimed))
         return True
 
 
