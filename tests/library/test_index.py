@@ -170,6 +170,7 @@ def test_links_are_listed_only_where_they_may_be_read(store, tmp_path):
     (store.root / "nothing.wav").symlink_to(store.root / "missing.wav")
     (store.root / "folder").symlink_to(tmp_path / "outside")
     (store.root / "round").symlink_to(store.root)
+    (store.root / "itself.wav").symlink_to("itself.wav")
     (store.root / "a" / "real.wav.json").symlink_to(tmp_path / "outside" / "secret.json")
     assert paths(store) == ["a/real.wav", "inside.wav"]
     assert store.index.snapshot().folders == ("a",)
@@ -189,6 +190,24 @@ def test_a_store_whose_folder_was_taken_away_is_empty(store):
     assert paths(store) == ["a.wav"]
     store.root.rename(store.root.with_name("elsewhere"))
     assert paths(store) == []
+
+
+def test_a_folder_that_may_not_be_read_hides_nothing_else(store, monkeypatch, caplog):
+    put(store, "a.wav")
+    closed = put(store, "x/b.wav").parent
+    scandir = os.scandir
+
+    def refuse(path: Path):
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(index_module.os, "scandir", refuse)
+    for _ in range(3):
+        assert paths(store) == ["a.wav"]
+    assert len(caplog.records) == 1
+    monkeypatch.undo()
+    assert paths(store) == ["a.wav", "x/b.wav"]
 
 
 def test_outputs_read_all_three_places_of_a_sidecar(outputs):

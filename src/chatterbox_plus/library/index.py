@@ -111,6 +111,7 @@ class Index:
         self._root_has_sidecars = root_has_sidecars
         self._lock = threading.Lock()
         self._folders: dict[str, _Folder] = {}
+        self._closed: set[str] = set()  # folders that may not be read: said once in the log
         self._snapshot: Snapshot | None = None  # None: to be made
         self._paths: tuple[str, ...] | None = None
         self._began: float | None = None
@@ -199,9 +200,11 @@ class Index:
         except FileNotFoundError:
             return None
         except OSError as error:
-            if known is None or thorough:
+            if relative not in self._closed:
+                self._closed.add(relative)
                 _log.warning("cannot look into the folder %s: %s", relative or self._root.name, error.strerror)
             return None
+        self._closed.discard(relative)
         if known is None:
             return folder
         if known.holds_the_same(folder):
