@@ -23,7 +23,13 @@ def body(*parts: bytes) -> bytes:
     return b"".join(b"--xyz\r\n" + part + b"\r\n" for part in parts) + b"--xyz--\r\n"
 
 
-def read(data: bytes, root: Path, look: Callable[[Form], object] = lambda form: None, piece: int = 7) -> object:
+def read(
+    data: bytes,
+    root: Path,
+    look: Callable[[Form], object] = lambda form: None,
+    piece: int = 7,
+    boundary: bytes = b"xyz",
+) -> object:
     """What `look` makes of the form; the body arrives in pieces of so many bytes."""
     pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
     library = Library(root / "r", root / "v", root / "o", root / "temp")
@@ -33,7 +39,7 @@ def read(data: bytes, root: Path, look: Callable[[Form], object] = lambda form: 
 
     async def answer() -> object:
         bridge = Bridge(1, patience_s=20)
-        headers = [(b"content-type", b"multipart/form-data; boundary=xyz")]
+        headers = [(b"content-type", b"multipart/form-data; boundary=" + boundary)]
         try:
             async with read_form(
                 Request({"type": "http", "headers": headers}, receive), bridge, library, MOST_MB
@@ -120,3 +126,9 @@ def test_files_can_be_taken_over(tmp_path: Path) -> None:
 
     assert read(body(FILE % b"a.wav" + b"sound"), tmp_path, look) is False
     assert kept == [b"sound"]
+
+
+@pytest.mark.parametrize("boundary", [b"", b'""', b"x" * 3000])
+def test_a_boundary_that_cannot_be_is_told(boundary: bytes, tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="boundary"):
+        read(body(FIELD % (b"a", b"b")), tmp_path, boundary=boundary)

@@ -42,12 +42,15 @@ def test_health_has_every_documented_field_and_says_who_speaks(server: LiveServe
     assert {"timestamp", "directories", "warnings"} == set(body["resource_status"])
 
 
-def test_health_tells_a_stranger_little_where_keys_are_asked_for(tmp_path: Path) -> None:
-    key = KeyStore.at(tmp_path).add("me", role=Role.ADMIN, project=None, rate_limit_per_minute=None)[1]
+def test_health_tells_only_admins_much_where_keys_are_asked_for(tmp_path: Path) -> None:
+    store = KeyStore.at(tmp_path)
+    key = store.add("me", role=Role.ADMIN, project=None, rate_limit_per_minute=None)[1]
+    other = store.add("other")[1]
     guarded = Settings(api=Api(api_key_required=True), paths=Paths(data_dir=tmp_path))
     with serve(guarded, FakeStudio(tmp_path)) as server:
         short, ready = server.get(HEALTH).json(), server.get(READY)
         whole = server.get(HEALTH, headers={"x-api-key": key}).json()
+        assert set(server.get(HEALTH, headers={"x-api-key": other}).json()) == set(short)
         assert server.get("/metrics").status_code == 401
         assert server.get("/metrics", headers={"Authorization": f"Bearer {key}"}).status_code == 200
     assert set(short) == {"success", "message", "timestamp", "status", "version", "models_loaded", "engine"}

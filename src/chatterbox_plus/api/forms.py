@@ -103,7 +103,10 @@ async def read_form(request: Request, bridge: Bridge, library: Library, max_file
     form = Form()
     try:
         folder = await bridge.call(form.holds.enter_context, library.temporary())
-        reader = _Reader(boundary, form, folder, max_file_mb)
+        try:
+            reader = _Reader(boundary, form, folder, max_file_mb)
+        except FormParserError:
+            raise BadRequest("The boundary of the form is too long") from None
         batch = bytearray()
         async for chunk in request.stream():
             batch += chunk
