@@ -319,3 +319,11 @@ def test_an_image_or_script_of_another_site_gets_nothing(server: LiveServer) -> 
     for mode in ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors"},
                  {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}):  # fmt: skip
         assert server.get("/api/v1/config", headers=mode).status_code == 200
+
+
+@pytest.mark.parametrize("mode", ["navigate", "cors", "no-cors"])
+def test_another_site_changes_nothing_without_an_origin_either(server: LiveServer, mode: str) -> None:
+    strange = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": mode}
+    assert server.post(TTS, HELLO, headers=strange).status_code == 403
+    assert server.ask("DELETE", "/api/v1/outputs?confirm=true&search=x", headers=strange).status_code == 403
+    assert server.post(TTS, HELLO, headers={**strange, "Sec-Fetch-Site": "same-origin"}).status_code == 200

@@ -289,3 +289,16 @@ def test_a_root_reached_through_a_link_works(tmp_path):
     link(tmp_path / "alias", tmp_path / "real")
     store = Store(tmp_path / "alias")
     assert store.relative(store.resolve("a")) == "a.wav"
+
+
+def test_a_link_that_leads_to_itself_is_in_nobodys_way(store: Store) -> None:
+    try:
+        (store.root / "a.wav").symlink_to("a.wav")
+    except (OSError, NotImplementedError):
+        pytest.skip("no symbolic links here")
+    assert store.files() == ["speaker1.wav"]
+    assert not store.is_empty()
+    (store.root / "speaker1.wav").unlink()
+    assert store.is_empty()
+    with pytest.raises(NotFound):
+        store.resolve("a.wav")

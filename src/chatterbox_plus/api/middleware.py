@@ -193,8 +193,10 @@ class Door:
         """Whether a page elsewhere sent this without being told that it may."""
         if origin is not None:
             return scope["method"] not in _SAFE_METHODS and not self._welcome(origin, host)
-        # An image or a script of another site: browsers name no origin then, but say what it is (Fetch Metadata).
-        return headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") == "no-cors"
+        # An image or a script of another site: browsers name no origin then, but say what it is (Fetch Metadata). Of
+        # what changes something they name it, unless somebody has told them not to.
+        unsafe = scope["method"] not in _SAFE_METHODS or headers.get("sec-fetch-mode") == "no-cors"
+        return unsafe and headers.get("sec-fetch-site") == "cross-site"
 
     def _welcome(self, origin: str, host: str) -> bool:
         if "*" in self.origins or origin in self.origins:
