@@ -29,7 +29,6 @@ from chatterbox_plus.api.lists import (
     details,
     folders_reply,
     list_reply,
-    look,
     seconds,
     utc,
 )
@@ -162,9 +161,7 @@ async def remove_many(
 
 
 def _keep(state: ApiState, arrival: Arrival, fields: _NewInput, cancel: Cancel) -> dict[str, Any]:
-    store = state.studio.library.inputs
-    path = keep(state, store, arrival, lambda _: {"text": fields.text}, cancel)
-    return look(state, store, KIND, path)[0]
+    return keep(state, state.studio.library.inputs, KIND, arrival, lambda _: {"text": fields.text}, cancel)[0]
 
 
 def _input_reply(message: str, told: dict[str, Any], *, flat: bool = False) -> Response:

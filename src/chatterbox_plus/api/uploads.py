@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from fastapi import Request
@@ -11,11 +10,13 @@ from pydantic import BaseModel, Field
 
 from chatterbox_plus.api.bridge import Cancel
 from chatterbox_plus.api.forms import Form, Upload
-from chatterbox_plus.api.lists import Flag
+from chatterbox_plus.api.lists import Flag, Kind
 from chatterbox_plus.api.state import ApiState
 from chatterbox_plus.audio.decode import AudioInfo
 from chatterbox_plus.errors import BadRequest, Cancelled
 from chatterbox_plus.library.changes import check_free, save, upload_name
+from chatterbox_plus.library.entries import Entry, Stat
+from chatterbox_plus.library.index import Snapshot
 from chatterbox_plus.library.naming import shown
 from chatterbox_plus.library.records import timestamp
 from chatterbox_plus.library.store import Store
@@ -87,12 +88,15 @@ def json_object(name: str, text: object) -> dict[str, Any]:
 def keep(
     state: ApiState,
     store: Store,
+    kind: Kind,
     arrival: Arrival,
     describe: Callable[[AudioInfo], dict[str, Any]],
     cancel: Cancel,
     allow: Callable[[dict[str, Any]], None] = lambda _: None,
-) -> Path:
-    """Checks the recording and stores it with what `describe` says of it; blocks, and takes the form's files over.
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Checks the recording and stores it with what `describe` says of it: what a list tells of it, and its sidecar.
+
+    Blocks, and takes the form's files over.
 
     allow: raises if the file with this sidecar is not the caller's to replace. Raises what the decoder does with what
     is no audio, and as `changes.save` does.
@@ -104,22 +108,22 @@ def keep(
         told = describe(info)
         if cancel.is_set():
             raise Cancelled("the client left")
-        moment = timestamp()
-        fresh = {
+        moment, size = timestamp(), path.stat().st_size
+        sidecar = {
             **told,
             "duration_seconds": round(info.duration_s, 6),
             "sample_rate": info.rate,
-            "file_size_bytes": path.stat().st_size,
+            "file_size_bytes": size,
             "format": upload_name(store, arrival.name).rpartition(".")[2].lower(),
             "created_date": moment,
             "upload_date": moment,
         }
-        return save(
-            store,
-            path,
-            arrival.folder,
-            arrival.name,
-            lambda old: {**fresh, **{name: old[name] for name in KEPT if old.get(name) is not None}},
-            overwrite=overwrite,
-            allow=allow,
-        )
+
+        def settled(old: dict[str, Any]) -> dict[str, Any]:
+            sidecar.update({name: old[name] for name in KEPT if old.get(name) is not None})
+            return sidecar
+
+        stored = save(store, path, arrival.folder, arrival.name, settled, overwrite=overwrite, allow=allow)
+        # From what was written, not from what lies there: somebody may have moved or replaced it by now
+        entry = Entry.of(store.relative(stored), Stat(0, size, 0), sidecar)
+        return kind.item(store, Snapshot((), ()), entry, sidecar), sidecar

@@ -275,9 +275,8 @@ def _keep(state: ApiState, arrival: Arrival, fields: VoiceChange, cancel: Cancel
         owner = {} if state.caller.is_admin else {"owner": state.caller.project}
         return {**fields.facts(), "quality": json.loads(json.dumps(quality.as_json())), "usage_count": 0, **owner}
 
-    path = keep(state, store, arrival, describe, cancel, partial(_check_owner, state))
-    told, sidecar = look(state, store, KIND, path)
-    return told | {"quality": sidecar.get("quality")}
+    told, sidecar = keep(state, store, KIND, arrival, describe, cancel, partial(_check_owner, state))
+    return told | {"quality": sidecar["quality"]}
 
 
 def _check_owner(state: ApiState, sidecar: Mapping[str, Any]) -> None:
