@@ -1,10 +1,13 @@
 """How made audio is answered with: as the finished file, as JSON with links, or live."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
+import anyio
 from fastapi import Query, Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -13,6 +16,7 @@ from chatterbox_plus.api.bridge import LiveResponse, MakeLive, request_id
 from chatterbox_plus.api.errors import ErrorBody, Reply, now, wrong
 from chatterbox_plus.api.state import ApiState
 from chatterbox_plus.audio.formats import FORMATS, NATIVE_FORMATS
+from chatterbox_plus.errors import NotFound
 from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.synthesis.export import MadeFile
 from chatterbox_plus.synthesis.options import ConversionOptions, JoinOptions, SpeechOptions
@@ -69,11 +73,30 @@ def audio_responses(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
 
 
 class StoredFile(FileResponse):
-    """A file of a store, which retention leaves alone while it is sent."""
+    """A file of a store, which retention leaves alone while it is sent; who deletes it meanwhile cuts nothing off."""
+
+    _opened: anyio.AsyncFile[bytes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises NotFound if it is gone already."""
         with Hold(Path(self.path)):
-            await super().__call__(scope, receive, send)
+            try:
+                self._opened = await anyio.open_file(self.path, "rb")  # before anything is promised
+            except FileNotFoundError:
+                raise NotFound("The file was deleted before it could be sent") from None
+            try:
+                if self.stat_result is None:
+                    self.stat_result = os.fstat(self._opened.wrapped.fileno())
+                    self.set_stat_headers(self.stat_result)
+                await super().__call__(scope, receive, send)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._opened.aclose()
+
+    @asynccontextmanager
+    async def _open_file(self) -> AsyncIterator[anyio.AsyncFile[bytes]]:
+        """What Starlette reads from."""
+        yield self._opened
 
 
 def mode_of(value: str | None, where: str = "query") -> Mode:
