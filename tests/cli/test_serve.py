@@ -105,6 +105,12 @@ def test_a_server_that_others_reach_without_keys_says_so_in_a_box(shell: Shell, 
         assert sum(line.startswith("!!") for line in lines) >= 3
 
 
+def test_a_server_that_asks_for_keys_and_has_none_says_how_to_make_one(shell: Shell) -> None:
+    with serving(shell, "--api-key-required") as (process, said):
+        assert process.stderr is not None
+        assert "chatterbox-plus keys add" in process.stderr.readline(), said
+
+
 def test_the_log_goes_to_a_file_too_when_one_is_set(shell: Shell) -> None:
     (shell.cwd / "config.yaml").write_text("server: {log_file_path: server.log, reload: true}", encoding="utf-8")
     with serving(shell) as (process, said):

@@ -81,7 +81,8 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         threads = settings.models.workers + settings.api.queue_limit + SPARE_THREADS
         bridge = Bridge(threads, settings.api.request_timeout_seconds, metrics.made)
-        own = keyring = cleaner = telling = None
+        own = keyring = cleaner = None
+        beside: list[asyncio.Task[None]] = []
         try:
             if studio is None:
                 own = await bridge.call(_started, settings)
@@ -92,12 +93,13 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
             cleaner = Cleaner(used.library, settings)
             app.state.api = ApiState(settings, used, bridge, metrics, Watch(used.library, cleaner), keyring)
             cleaner.start()
+            beside.append(asyncio.create_task(bridge.call(used.library.look_around)))
             if settings.error_handling.error_tracking.log_error_summaries:
-                telling = asyncio.create_task(tell_every_hour(metrics.failures))
+                beside.append(asyncio.create_task(tell_every_hour(metrics.failures)))
             yield
         finally:
-            if telling is not None:
-                telling.cancel()
+            for task in beside:
+                task.cancel()
             if cleaner is not None:
                 await bridge.call(cleaner.stop)
             if keyring is not None:

@@ -216,11 +216,11 @@ class Admission:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in WORK_PATHS:
-            if scope["app"].state.api.studio.full:
-                await plus_reply(scope, Overloaded(FULL))(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        work = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in WORK_PATHS
+        if work and scope["app"].state.api.studio.full:
+            await plus_reply(scope, Overloaded(FULL))(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 class BodyLimit:

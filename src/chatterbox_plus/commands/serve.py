@@ -22,6 +22,7 @@ from chatterbox_plus.errors import BadRequest, ModelLoadError, SettingsError
 from chatterbox_plus.settings import ENVIRONMENT, SECRET, Settings, is_loopback, load
 
 if TYPE_CHECKING:
+    from chatterbox_plus.access.keyring import Keyring
     from chatterbox_plus.synthesis.studio import Studio
 
 _EPILOG = """\
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
                 async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                     await super().startup(sockets)
                     if self.started:
-                        _introduce(settings, listener, studio)
+                        _introduce(settings, listener, studio, app.state.api.keyring)
 
                 async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
                     loop = asyncio.get_running_loop()
@@ -144,7 +145,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise BadRequest(f"cannot listen on {host} port {port}: {error.strerror}") from None
 
 
-def _introduce(settings: Settings, listener: socket.socket, studio: "Studio") -> None:
+def _introduce(settings: Settings, listener: socket.socket, studio: "Studio", keyring: "Keyring | None") -> None:
     server, info = settings.server, studio.engines.get("auto").info
     port = listener.getsockname()[1]
     host = "localhost" if server.host in ("0.0.0.0", "::", "127.0.0.1", "::1") else server.host
@@ -154,6 +155,8 @@ def _introduce(settings: Settings, listener: socket.socket, studio: "Studio") ->
         f"  speaks with: {voice}",
         "  documentation: /docs    to stop: Ctrl-C",
     ]
+    if keyring is not None and not len(keyring):
+        lines += ["  nobody has a key yet: chatterbox-plus keys add NAME --role admin"]
     lines += _warning(settings, port)
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()

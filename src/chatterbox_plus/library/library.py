@@ -107,6 +107,11 @@ class Library:
         except FileNotFoundError as error:
             raise self.voices.not_found(name) from error  # deleted this moment
 
+    def look_around(self) -> None:
+        """Learns what is stored, so that the first list of a large library is as quick as the others."""
+        for store in (self.voices, self.inputs, self.outputs):
+            store.index.snapshot()
+
     def note_use(self, voice: Voice) -> None:
         """Counts one use in the voice's sidecar. Where voices are read-only nothing is counted. Raises StorageFull."""
 

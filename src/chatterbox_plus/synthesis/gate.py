@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 from chatterbox_plus.errors import Overloaded
 
-
 FULL = "the server is busy: too many requests are waiting already"
 
 
