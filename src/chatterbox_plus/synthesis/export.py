@@ -1,5 +1,6 @@
 """One generation written in several formats at once, with its sidecar: all of it appears, or nothing."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -65,7 +66,8 @@ class Export:
     ) -> None:
         self._store, self._reservation, self._rate = store, reservation, sound.rate
         self._samples = 0
-        self._encoders = {name: sound.encoder(name, reservation.open(FORMATS[name].suffix)) for name in formats}
+        self._files = {name: reservation.open(FORMATS[name].suffix) for name in formats}
+        self._encoders = {name: sound.encoder(name, file) for name, file in self._files.items()}
 
     @property
     def duration_s(self) -> float:
@@ -90,12 +92,14 @@ class Export:
     def commit(self, sidecar: dict[str, Any]) -> tuple[MadeFile, ...]:
         """Puts audio and sidecar in their places. Raises StorageFull; then nothing stays."""
         self._reservation.write_json(sidecar)
+        sizes = {
+            name: file.seek(0, os.SEEK_END) for name, file in self._files.items()
+        }  # afterwards it may be gone
         placed = self._reservation.commit()
-        made = []
-        for name in self._encoders:
-            path = placed[FORMATS[name].suffix]
-            made.append(MadeFile(name, self._store.relative(path), path.stat().st_size, self._store.prefix))
-        return tuple(made)
+        return tuple(
+            MadeFile(name, self._store.relative(placed[FORMATS[name].suffix]), size, self._store.prefix)
+            for name, size in sizes.items()
+        )
 
 
 def suffixes(formats: Sequence[str], *, uncut: bool = False) -> tuple[str, ...]:

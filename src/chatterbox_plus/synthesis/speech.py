@@ -1,5 +1,6 @@
 """Text to speech as one job: whose voice, which passages, and what is done to the sound."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -83,6 +84,7 @@ class SpeechJob:
             lra_asked="normalize_lra" in sent.model_fields_set,
         )
         self._uncut: Path | None = None
+        self._uncut_bytes = 0
         self._notes = [*speech_notes(sent, host.info), *text_notes(options.text, self._plan.language, host.info)]
         self.cancel = cancel
         self.model = host.info.name
@@ -122,10 +124,12 @@ class SpeechJob:
 
     def _keep_uncut(self, reservation: Reservation, blocks: Iterator[Samples]) -> None:
         self._uncut = reservation.path(UNCUT)
-        encoder = self.sound.encoder("wav", reservation.open(UNCUT))
+        file = reservation.open(UNCUT)
+        encoder = self.sound.encoder("wav", file)
         for block in blocks:
             encoder.push(block)
         encoder.finish()
+        self._uncut_bytes = file.seek(0, os.SEEK_END)
 
     def sidecar(self, names: dict[str, str], made: Made) -> dict[str, Any]:
         extra: dict[str, Any] = {}
@@ -155,7 +159,7 @@ class SpeechJob:
         uncut = None
         if self._uncut:
             outputs = self._library.outputs
-            uncut = MadeFile("wav", outputs.relative(self._uncut), self._uncut.stat().st_size, outputs.prefix)
+            uncut = MadeFile("wav", outputs.relative(self._uncut), self._uncut_bytes, outputs.prefix)
         return SpeechResult(
             files=made.files,
             duration_s=made.duration_s,
