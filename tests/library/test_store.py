@@ -302,3 +302,15 @@ def test_a_link_that_leads_to_itself_is_in_nobodys_way(store: Store) -> None:
     assert store.is_empty()
     with pytest.raises(NotFound):
         store.resolve("a.wav")
+
+
+def test_a_name_that_no_file_can_have_is_not_even_looked_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(path: object) -> str:
+        raise AssertionError("nobody opens a path of that length")
+
+    monkeypatch.setattr(os.path, "realpath", look)
+    for name in ("a/" * 500_000 + "x.wav", "x" * 1_000_000):
+        with pytest.raises(NotFound):
+            store.resolve(name)
+        with pytest.raises(NotFound):
+            store.exact(name)

@@ -43,6 +43,7 @@ from chatterbox_plus.library.writing import (
 )
 
 MAX_SIDECAR_BYTES = 16 * 2**20
+MAX_PATH_CHARS = 4096  # no system opens a longer path, and links are looked for in every part of it
 STALE_S = 3600.0  # a temporary file untouched for so long has no writer any more
 
 _WINDOWS = os.name == "nt"
@@ -309,8 +310,9 @@ class Store:
         return known
 
     def _wanted(self, name: str) -> str:
-        """The name as a relative path in forward slashes. Raises as `parts`, and NotFound for hidden names."""
-        found = parts(name)
+        """The name as a relative path in forward slashes. Raises as `parts`, and NotFound for hidden names and for ones
+        that no file can have."""
+        found = parts(name) if len(name) <= MAX_PATH_CHARS else ()
         if not found or any(part.startswith(".") or len(os.fsencode(part)) > 255 for part in found):
             raise self.not_found(name)
         if _WINDOWS and any(":" in part for part in found):

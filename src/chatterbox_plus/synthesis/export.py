@@ -92,9 +92,7 @@ class Export:
     def commit(self, sidecar: dict[str, Any]) -> tuple[MadeFile, ...]:
         """Puts audio and sidecar in their places. Raises StorageFull; then nothing stays."""
         self._reservation.write_json(sidecar)
-        sizes = {
-            name: file.seek(0, os.SEEK_END) for name, file in self._files.items()
-        }  # afterwards it may be gone
+        sizes = {name: file.seek(0, os.SEEK_END) for name, file in self._files.items()}  # afterwards it may be gone
         placed = self._reservation.commit()
         return tuple(
             MadeFile(name, self._store.relative(placed[FORMATS[name].suffix]), size, self._store.prefix)
