@@ -467,6 +467,15 @@ def test_warm_up_starts_all_children_and_close_leaves_none() -> None:
             list(say(host, "hello"))
 
 
+def test_an_engine_at_work_lets_the_server_go_first() -> None:
+    with hosting() as host:
+        before = children()
+        host.warm_up()
+        ours = children() - before
+        assert ours
+        assert psutil.Process().nice() not in {psutil.Process(child).nice() for child in ours}
+
+
 def test_one_caller_needs_one_child() -> None:
     with hosting(workers=3) as host:
         assert len({number(host, "pid") for _ in range(10)}) == 1
