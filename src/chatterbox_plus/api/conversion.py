@@ -60,7 +60,10 @@ _BODY = {
         "required": True,
         "content": {
             "application/json": {"schema": ConversionOptions.model_json_schema()},
-            "multipart/form-data": {"schema": _form_schema()},
+            "multipart/form-data": {
+                "schema": _form_schema(),
+                "example": {"target_voice_source": "speaker2.wav", "chunk_sec": "30", "export_formats": "wav"},
+            },
         },
     }
 }

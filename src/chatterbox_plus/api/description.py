@@ -13,6 +13,7 @@ _SCHEMES = {
     "header": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same, in another header."},
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "What the page is given for a key."},
 }
+_FASTAPIS_WORDS = "Validation Error"  # for a 422 that the route does not describe itself
 _ALWAYS, _GUARDED, _WITH_BODY = (400, 403, 500), (401, 429), (408, 413)
 
 
@@ -41,6 +42,8 @@ def _complete(document: dict[str, Any]) -> None:
             for status in _ALWAYS + (() if public else _GUARDED) + (_WITH_BODY if "requestBody" in operation else ()):
                 replies.setdefault(str(status), {"description": MEANINGS[status]})
             for status, reply in replies.items():
+                if status == "422" and reply["description"] == _FASTAPIS_WORDS:
+                    reply["description"] = MEANINGS[422]
                 if status == "default" or int(status) >= 400:
                     reply["content"] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
                 if status == "400":  # what is no HTTP, or has an address of more than 64 KB, never reaches us

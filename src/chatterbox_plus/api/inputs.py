@@ -77,7 +77,9 @@ KIND = Kind("files", "VC input", item)
     "/api/v1/vc_input",
     summary="Upload a conversion input",
     responses=stored.replies(stored.InputReply, stored.INPUT_REPLY, 400, 403, 409, 422, 507),
-    openapi_extra=stored.form(_NewInput, vc_input_file="The recording."),
+    openapi_extra=stored.form(
+        _NewInput, {"text": "An interview", "folder_path": "team"}, vc_input_file="The recording."
+    ),
 )
 async def upload(request: Request, state: State) -> Response:
     """Keep a recording for `input_audio_source` of POST /api/v1/vc."""

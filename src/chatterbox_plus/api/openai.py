@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
+from fastapi import Path as PathParameter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from starlette.responses import Response
 
@@ -57,14 +58,32 @@ def _lower(value: Any) -> Any:
 class SpeechRequest(BaseModel):
     """What OpenAI's clients send. Fields we do not know are ignored."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="allow",
+        allow_inf_nan=False,
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "chatterbox-tts",
+                    "input": "Hello, this is a test",
+                    "voice": "speaker1.wav",
+                    "response_format": "wav",
+                    "speed": 1.2,
+                }
+            ]
+        },
+    )
 
     model: str = Field(max_length=200, description="One of ours selects it; any other name means the default.")
     input: str = Field(min_length=1, description="What to say.")
     voice: str | VoiceId = Field(description='A stored file, one of OpenAI\'s names, a stock voice, or {"id": …}.')
-    response_format: Annotated[Literal["mp3", "opus", "aac", "flac", "wav", "pcm"], BeforeValidator(_lower)] = "mp3"
-    speed: float = Field(1.0, ge=0.25, le=4.0)
-    stream_format: Annotated[Literal["audio", "sse"], BeforeValidator(_lower)] = "audio"
+    response_format: Annotated[Literal["mp3", "opus", "aac", "flac", "wav", "pcm"], BeforeValidator(_lower)] = Field(
+        "mp3", description="pcm: 24 kHz, 16 bit, mono, without a header."
+    )
+    speed: float = Field(1.0, ge=0.25, le=4.0, description="2.0 = half the time at the same pitch.")
+    stream_format: Annotated[Literal["audio", "sse"], BeforeValidator(_lower)] = Field(
+        "audio", description="`sse`: the audio in events."
+    )
     instructions: str | None = Field(None, max_length=4096, description="Accepted; has no effect.")
 
     @model_validator(mode="before")
@@ -94,7 +113,29 @@ _AUDIO: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/v1/audio/speech", summary="Speak a text, as OpenAI does", responses=_AUDIO)
+_MODEL = {"id": "chatterbox-tts", "object": "model", "created": CREATED, "owned_by": "chatterbox-plus"}
+_NAME = {"id": "chatterbox-tts", "name": "chatterbox-tts"}
+_VOICE = {
+    "id": "speaker1.wav",
+    "name": "speaker1.wav",
+    "object": "audio.voice",
+    "kind": "file",
+    "language": None,
+    "gender": None,
+}
+
+
+def _answers(description: str, example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": description, "content": {"application/json": {"example": example}}}, **_ERRORS}
+
+
+_MODELS = _answers("What `model` may be.", {"object": "list", "data": [_MODEL]})
+_ONE_MODEL = _answers("The model.", _MODEL)
+_AUDIO_MODELS = _answers("What `model` may be.", {"object": "list", "models": [_NAME], "data": [_NAME]})
+_VOICES = _answers("What `voice` may be, twice.", {"object": "list", "voices": [_VOICE], "data": [_VOICE]})
+
+
+@router.post("/v1/audio/speech", summary="Speak a text, as OpenAI does", responses=_AUDIO, response_class=Response)
 @router.post("/audio/speech", include_in_schema=False)
 async def create_speech(body: SpeechRequest, request: Request, state: State) -> Response:
     """Speech in any of OpenAI's formats; the first bytes leave after the first sentence."""
@@ -131,29 +172,34 @@ async def create_speech(body: SpeechRequest, request: Request, state: State) -> 
     return LiveResponse(stream, media_type=stream.live.format.media_type, headers=headers)
 
 
-@router.get("/v1/models", summary="Models, in OpenAI's form", responses=_ERRORS)
+@router.get("/v1/models", summary="Models, in OpenAI's form", responses=_MODELS)
 @router.get("/models", include_in_schema=False)
 async def list_models(state: State) -> Response:
     """The models that are installed, and the names that mean the default one."""
     return Reply({"object": "list", "data": [_model(name) for name in _model_names(state)]})
 
 
-@router.get("/v1/models/{model}", summary="One model, in OpenAI's form", responses=_ERRORS)
+@router.get("/v1/models/{model}", summary="One model, in OpenAI's form", responses=_ONE_MODEL)
 @router.get("/models/{model}", include_in_schema=False)
-async def get_model(model: str, state: State) -> Response:
+async def get_model(
+    model: Annotated[str, PathParameter(description="One of the names in the list.", examples=["chatterbox-tts"])],
+    state: State,
+) -> Response:
+    """The one of that name, if it is in the list."""
     if model not in _model_names(state):
         raise NotFound("There is no model of that name", param="model")
     return Reply(_model(model))
 
 
-@router.get("/v1/audio/models", summary="Models, as Open WebUI asks for them", responses=_ERRORS)
+@router.get("/v1/audio/models", summary="Models, as Open WebUI asks for them", responses=_AUDIO_MODELS)
 @router.get("/audio/models", include_in_schema=False)
 async def list_audio_models(state: State) -> Response:
+    """The same names, as `models`."""
     found = [{"id": name, "name": name} for name in _model_names(state)]
     return Reply({"object": "list", "models": found, "data": found})
 
 
-@router.get("/v1/audio/voices", summary="Voices, as the community's clients ask for them", responses=_ERRORS)
+@router.get("/v1/audio/voices", summary="Voices, as the community's clients ask for them", responses=_VOICES)
 @router.get("/audio/voices", include_in_schema=False)
 async def list_audio_voices(
     state: State,

@@ -74,9 +74,9 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/outputs/{path:path}", summary="Fetch a file", responses=_RESPONSES)
+@router.get("/outputs/{path:path}", summary="Fetch a file", responses=_RESPONSES, response_class=Response)
 @router.head("/outputs/{path:path}", include_in_schema=False)
-async def fetch(path: str, request: Request, state: State) -> Response:
+async def fetch(path: FilePath, request: Request, state: State) -> Response:
     """A file by the URL that a reply gave."""
     outputs = state.studio.library.outputs
     if not state.caller.may_read_output(path):

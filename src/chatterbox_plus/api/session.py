@@ -3,13 +3,15 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field
+from fastapi import Path as PathParameter
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from chatterbox_plus.access.caller import Caller
 from chatterbox_plus.access.signing import LINK_MAX_S, SESSION_S
 from chatterbox_plus.api.access import COOKIE
 from chatterbox_plus.api.errors import Reply, now
+from chatterbox_plus.api.lists import NAMED
 from chatterbox_plus.api.replies import ERRORS
 from chatterbox_plus.api.state import ApiState, State
 from chatterbox_plus.errors import Unauthorized
@@ -38,6 +40,10 @@ _LINK_EXAMPLE = {
 
 
 class SessionRequest(BaseModel):
+    """What the page sends when somebody types a key."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"key": "cbp_6a5cdde3_Ol6hAY"}]})
+
     key: str = Field(min_length=1, max_length=200, description="An API key of this server.")
 
 
@@ -85,7 +91,7 @@ async def end(state: State) -> Response:
     },
 )
 async def link(
-    path: str,
+    path: Annotated[str, PathParameter(description=NAMED, examples=["intro.wav"])],
     state: State,
     expires_in: Annotated[int, Query(ge=1, le=LINK_MAX_S, description="Seconds until it opens nothing.")] = _LINK_S,
 ) -> Response:

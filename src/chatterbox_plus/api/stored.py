@@ -283,8 +283,8 @@ def replies(body: type[BaseModel], example: dict[str, Any], *errors: int) -> dic
     }
 
 
-def form(fields: type[BaseModel], **files: str) -> dict[str, Any]:
-    """The form of an upload. files: name → description, the first is required."""
+def form(fields: type[BaseModel], example: dict[str, str], **files: str) -> dict[str, Any]:
+    """The form of an upload. example: what may come with the file. files: name → description, the first is required."""
     properties = {
         **{name: {"type": "string", "format": "binary", "description": text} for name, text in files.items()},
         **fields.model_json_schema()["properties"],
@@ -297,4 +297,5 @@ def form(fields: type[BaseModel], **files: str) -> dict[str, Any]:
         properties["metadata"] = {"type": "string", "description": "A JSON object with any of the other fields."}
         properties["audio_file"] = {"type": "string", "format": "binary", "description": "Another name for voice_file."}
     schema = {"type": "object", "properties": properties, "required": [next(iter(files))]}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    content = {"multipart/form-data": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}

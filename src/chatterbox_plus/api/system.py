@@ -40,6 +40,20 @@ _HEALTH: dict[int | str, dict[str, Any]] = {
         "content": {"application/json": {"example": _HEALTH_EXAMPLE}},
     }
 }
+_CONFIG_EXAMPLE = {
+    "version": __version__,
+    "model": "auto",
+    "models": [{"name": "builtin", "installed": True, "preview": True, "description": "A preview voice."}],
+    "tts_defaults": {"speed_factor": 1.0, "temperature": None, "export_formats": ["wav", "mp3"]},
+    "vc_defaults": {"chunk_sec": 60, "overlap_sec": 0.1, "export_formats": ["wav", "mp3"]},
+    "supported_formats": list(NATIVE_FORMATS),
+    "openai_formats": list(OPENAI_FORMATS),
+    "input_formats": [suffix.removeprefix(".") for suffix in INPUT_SUFFIXES],
+    "api_limits": {"max_text_length": 10000, "download_timeout_seconds": 30, "max_file_size_mb": 100},
+}
+_CONFIG: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The settings.", "content": {"application/json": {"example": _CONFIG_EXAMPLE}}}
+}
 _READY: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Requests will be served.",
@@ -139,7 +153,7 @@ async def _readiness(state: ApiState) -> tuple[Literal["ready", "loading", "degr
     return "ready", None
 
 
-@router.get("/api/v1/config", summary="How the server is set up")
+@router.get("/api/v1/config", summary="How the server is set up", responses=_CONFIG)
 async def config(state: State) -> Response:
     """Defaults (null: the model's own), formats and limits. Nothing here is secret."""
     settings, api = state.settings, state.settings.api

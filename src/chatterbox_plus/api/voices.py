@@ -77,7 +77,7 @@ class VoiceChange(BaseModel):
     )
 
     name: str | None = Field(None, max_length=200, description="What people call it.")
-    description: str | None = Field(None, max_length=5000)
+    description: str | None = Field(None, max_length=5000, description="What it sounds like, for whoever chooses.")
     tags: Annotated[tuple[_Tag, ...], Field(max_length=100), BeforeValidator(_tags)] | None = Field(
         None, description="Replace the tags it has."
     )
@@ -140,7 +140,11 @@ KIND = Kind("voices", "Voice", item, prune=False)
     "/api/v1/voice",
     summary="Upload a voice",
     responses=stored.replies(stored.VoiceReply, stored.VOICE_REPLY, 400, 403, 409, 422, 507),
-    openapi_extra=stored.form(_NewVoice, voice_file="A recording of one person; at least 0.3 s, best 10 to 30 s."),
+    openapi_extra=stored.form(
+        _NewVoice,
+        {"name": "Narrator", "tags": "calm, low", "folder_path": "book"},
+        voice_file="A recording of one person; at least 0.3 s, best 10 to 30 s.",
+    ),
 )
 async def upload(request: Request, state: State) -> Response:
     """Keep a recording as a voice. The reply says how good a reference it is, and what would make it better.

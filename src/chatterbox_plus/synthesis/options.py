@@ -36,7 +36,7 @@ def _folder(value: str) -> str:
 
 
 NativeFormat = Literal["wav", "mp3", "flac"]
-Formats = Annotated[tuple[NativeFormat, ...], BeforeValidator(_formats), Field(min_length=1)]
+Formats = Annotated[tuple[NativeFormat, ...], Field(min_length=1), BeforeValidator(_formats)]
 Folder = Annotated[str, Field(max_length=255), AfterValidator(_folder)] | None
 
 assert set(NATIVE_FORMATS) == {"wav", "mp3", "flac"}
@@ -68,6 +68,15 @@ class Options(BaseModel):
 class SpeechOptions(Options):
     """POST /api/v1/tts, `say`, a job: text in, speech out."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"text": "This will be spoken faster", "speed_factor": 1.5, "export_formats": ["wav"]},
+                {"text": "Chapter one.", "reference_audio_filename": "narrator.wav", "project": "book", "seed": 42},
+            ]
+        }
+    )
+
     text: str = Field(min_length=1, description="What to say. The server's limit is in /api/v1/config.")
     reference_audio_filename: str | None = Field(
         None,
@@ -87,9 +96,13 @@ class SpeechOptions(Options):
     num_candidates_per_chunk: int = Field(3, ge=1, le=10, description="Takes to choose from.", json_schema_extra=_JUDGE)
     max_attempts_per_candidate: int = Field(3, ge=1, le=10, description="Tries per take.", json_schema_extra=_JUDGE)
     bypass_whisper_checking: bool = Field(False, description="Take the first take.", json_schema_extra=_JUDGE)
-    whisper_model_name: Literal["tiny", "base", "small", "medium", "large"] = Field("medium", json_schema_extra=_JUDGE)
-    use_faster_whisper: bool = Field(True, json_schema_extra=_JUDGE)
-    use_longest_transcript_on_fail: bool = Field(True, json_schema_extra=_JUDGE)
+    whisper_model_name: Literal["tiny", "base", "small", "medium", "large"] = Field(
+        "medium", description="Which Whisper listens.", json_schema_extra=_JUDGE
+    )
+    use_faster_whisper: bool = Field(True, description="Listen with faster-whisper.", json_schema_extra=_JUDGE)
+    use_longest_transcript_on_fail: bool = Field(
+        True, description="If no take is good, the one in which most was heard.", json_schema_extra=_JUDGE
+    )
 
     enable_batching: bool = Field(False, description="Say several sentences in one go, up to 400 characters.")
     smart_batch_short_sentences: bool = Field(True, description="Join short sentences until 100 characters.")
@@ -113,7 +126,9 @@ class SpeechOptions(Options):
     normalize_lra: float = Field(7.0, ge=1, le=50, description="Widest loudness range, LU.")
 
     speed_factor: float = Field(1.0, ge=0.5, le=2.0, description="2.0 = half the time at the same pitch.")
-    speed_factor_library: Literal["auto", "audiostretchy", "librosa", "torchaudio"] = "auto"
+    speed_factor_library: Literal["auto", "audiostretchy", "librosa", "torchaudio"] = Field(
+        "auto", description="Accepted; one method makes all speed changes."
+    )
     trim: bool = Field(False, description="Cut silence at both ends.")
     trim_threshold_ms: int = Field(200, ge=50, le=1000, description="Silence shorter than this stays.")
 
@@ -141,6 +156,19 @@ class SpeechOptions(Options):
 class ConversionOptions(Options):
     """POST /api/v1/vc, `convert`: the same words and timing in another voice."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "input_audio_source": "interview.wav",
+                    "target_voice_source": "speaker2.wav",
+                    "chunk_sec": 30,
+                    "export_formats": ["wav"],
+                }
+            ]
+        }
+    )
+
     input_audio_source: str | None = Field(
         None, max_length=2048, description="A file in vc_inputs/, or an http(s) URL; or upload one."
     )
@@ -150,8 +178,10 @@ class ConversionOptions(Options):
     model: str = Field("auto", max_length=200, description="Which model converts.")
     chunk_sec: int = Field(60, ge=1, le=300, description="Long input is worked on in windows of so many seconds.")
     overlap_sec: float = Field(0.1, ge=0, le=5, description="How far neighbouring windows overlap.")
-    disable_watermark: bool = True
-    export_formats: Formats = ("wav", "mp3")
+    disable_watermark: bool = Field(
+        True, description="false = mark the audio as synthetic, where a watermarker is there."
+    )
+    export_formats: Formats = Field(("wav", "mp3"), description="The first is streamed, the others are linked.")
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> Self:
@@ -197,7 +227,7 @@ class JoinOptions(Options):
     """POST /api/v1/concat, `join`: files and silences, in order, as one recording."""
 
     segments: tuple[Segment, ...] = Field(min_length=1, max_length=MAX_SEGMENTS)
-    export_formats: Formats = ("wav",)
+    export_formats: Formats = Field(("wav",), description="The first is streamed, the others are linked.")
     normalize_levels: bool = Field(True, description="Bring every file to the same level.")
     crossfade_ms: int = Field(0, ge=0, le=5000, description="Blend neighbours that have no pause between them.")
     pause_duration_ms: int = Field(0, ge=0, le=3000, description="Natural pause between neighbours.")

@@ -1,0 +1,140 @@
+"""The OpenAPI document leaves nothing unsaid, and its examples run as they stand against the real server."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from chatterbox_plus.api.app import create_app
+from chatterbox_plus.settings import Settings
+from tests.live import LiveServer, live_server
+
+Document = dict[str, Any]
+FRAMEWORKS_WORDS = ("", "Successful Response", "Validation Error")
+FILE_FIELDS = {"/api/v1/voice": "voice_file", "/api/v1/vc_input": "vc_input_file", "/api/v1/vc": "input_audio"}
+
+NOT_OF_STARTERS = {"type", "generation_info", "files"}  # the files of a fresh folder have no sidecar to tell them
+
+
+@pytest.fixture(scope="module")
+def document() -> Document:
+    return create_app(Settings()).openapi()
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server of our own, for the examples change things; with the input that they name."""
+    with live_server(tmp_path_factory.mktemp("examples")) as running:
+        recording = (running.data / "reference_audio" / "speaker1.wav").read_bytes()
+        form = {"vc_input_file": ("interview.wav", recording)}
+        assert requests.post(running.url + "/api/v1/vc_input", files=form, timeout=60).ok
+        yield running
+
+
+def operations(document: Document) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def resolved(schema: dict[str, Any], document: Document) -> dict[str, Any]:
+    """The schema meant: behind its reference, and of "this or null" this."""
+    for choice in schema.get("anyOf", []):
+        if "$ref" in choice:
+            return resolved(choice, document)
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return document["components"]["schemas"][name] if name else schema
+
+
+def examples(media: dict[str, Any], document: Document) -> list[Any]:
+    """The examples of a body, wherever they are written."""
+    if "example" in media:
+        return [media["example"]]
+    found = [example["value"] for example in media.get("examples", {}).values()]
+    return found or resolved(media.get("schema", {}), document).get("examples", [])
+
+
+def example_path(path: str, operation: dict[str, Any]) -> str:
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] == "path":
+            value = (parameter.get("examples") or parameter["schema"]["examples"])[0]
+            path = path.replace("{" + parameter["name"] + "}", value)
+    return path
+
+
+def test_every_route_parameter_and_status_is_described(document: Document) -> None:
+    silent = []
+    for method, path, operation in operations(document):
+        route = f"{method.upper()} {path}"
+        if not (operation.get("summary") and operation.get("description")):
+            silent.append(route)
+        for parameter in operation.get("parameters", []):
+            if not (parameter.get("description") or parameter["schema"].get("description")):
+                silent.append(f"{route}: {parameter['name']}")
+        for status, reply in operation["responses"].items():
+            if reply.get("description", "") in FRAMEWORKS_WORDS:
+                silent.append(f"{route}: {status}")
+    assert not silent
+
+
+def test_every_body_has_an_example_and_every_field_in_it_a_word(document: Document) -> None:
+    silent = []
+    for method, path, operation in operations(document):
+        for kind, media in operation.get("requestBody", {}).get("content", {}).items():
+            if not examples(media, document):
+                silent.append(f"{method.upper()} {path}: {kind}")
+            for name, field in resolved(media["schema"], document).get("properties", {}).items():
+                if not (field.get("description") or resolved(field, document).get("description")):
+                    silent.append(f"{method.upper()} {path}: {name}")
+        for status, reply in operation["responses"].items():
+            media = reply.get("content", {}).get("application/json")
+            if status.startswith("2") and media is not None and not examples(media, document):
+                silent.append(f"{method.upper()} {path}: {status}")
+    assert not silent
+
+
+def test_every_example_of_a_body_runs(furnished: LiveServer, document: Document) -> None:
+    recording = (furnished.data / "reference_audio" / "speaker1.wav").read_bytes()
+    ran = 0
+    for method, path, operation in operations(document):
+        url = furnished.url + example_path(path, operation)
+        for kind, media in operation.get("requestBody", {}).get("content", {}).items():
+            for example in examples(media, document):
+                if kind == "application/json":
+                    reply = requests.request(method, url, json=example, timeout=60)
+                elif kind == "multipart/form-data":
+                    file = (FILE_FIELDS.get(path, "uploaded_files"), ("sent.wav", recording))
+                    stored_only = "uploaded_files" in file and "upload" not in example["request_json"]
+                    parts = [(name, (None, value)) for name, value in example.items()]
+                    files = parts if stored_only else [*parts, file]
+                    reply = requests.request(method, url, files=files, timeout=60)
+                else:
+                    reply = requests.request(method, url, data=example, timeout=60)
+                assert reply.status_code == 200, (method, path, example, reply.text[:300])
+                ran += 1
+    assert ran >= 15
+
+
+def test_the_example_of_a_reply_has_no_field_that_the_reply_lacks(furnished: LiveServer, document: Document) -> None:
+    asked = 0
+    for method, path, operation in operations(document):
+        media = operation["responses"]["200"].get("content", {}).get("application/json")
+        if method != "get" or media is None:
+            continue
+        reply = requests.get(furnished.url + example_path(path, operation), timeout=60)
+        assert reply.status_code == 200, (path, reply.text[:300])
+        assert set(examples(media, document)[0]) - NOT_OF_STARTERS <= set(reply.json()), path
+        asked += 1
+    assert asked >= 15
+
+
+def test_a_list_that_must_not_be_empty_is_described_so(document: Document) -> None:
+    formats = document["components"]["schemas"]["SpeechOptions"]["properties"]["export_formats"]
+    assert (formats["type"], formats["minItems"]) == ("array", 1)
+    assert "minLength" not in formats
+
+
+def test_audio_is_not_described_as_json(document: Document) -> None:
+    for method, path in (("post", "/v1/audio/speech"), ("get", "/outputs/{path}")):
+        assert "application/json" not in document["paths"][path][method]["responses"]["200"]["content"], path
