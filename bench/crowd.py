@@ -1,6 +1,8 @@
 """Many clients at once on a real server, each checking every answer: errors, crossed results, memory."""
 
+import asyncio
 import io
+import json
 import random
 import statistics
 import threading
@@ -14,9 +16,10 @@ from typing import Any
 import httpx2
 import psutil
 
-from bench.measure import MB, Bench, Figure, Setting, serving, voice_like, write_audio
+from bench.measure import LONG_TEXT, MB, Bench, Figure, Setting, serving, voice_like, write_audio
 
 CLIENTS = 64
+_HOUSE = 66  # two workers and a queue of 64: what a server has room for by default
 _WARM_S = 15.0
 _VOICES = ("speaker1.wav", "speaker2.wav", "narrator.wav", None, "alloy", "onyx", "de", "fr+f2")
 _READS = (
@@ -219,4 +222,39 @@ def _memory_mb(server: psutil.Process) -> float:
     return total / MB
 
 
-BENCHES: dict[str, Bench] = {"crowd": crowd}
+def overload(setting: Setting) -> Iterator[Figure]:
+    """100 requests at once at a house that is full: when each is told so."""
+    with serving(setting) as (url, _):
+        times = asyncio.run(_refusals(url))
+    times.sort()
+    yield Figure("refusal_p50_ms", statistics.median(times) * 1000, "ms", {"max_ms": round(times[-1] * 1000, 1)})
+
+
+async def _refusals(url: str) -> list[float]:
+    """Seconds from the last byte of each surplus request to the first of its 503."""
+    body = json.dumps({"text": LONG_TEXT[:9000], "reference_audio_filename": "speaker1", "export_formats": ["wav"]})
+    request = "POST /api/v1/tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
+    whole = f"{request}{len(body)}\r\n\r\n{body}".encode()
+    port = int(url.rpartition(":")[2])
+    lines = [await asyncio.open_connection("127.0.0.1", port) for _ in range(_HOUSE + 100)]
+    for _, writer in lines[:_HOUSE]:
+        writer.write(whole)
+        await writer.drain()
+    await asyncio.sleep(3)  # until they are all inside, and at work
+
+    async def refused(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
+        writer.write(whole)
+        began = time.perf_counter()
+        status = await reader.readline()
+        if b" 503 " not in status:
+            raise Wrong(f"not refused: {status!r}")
+        return time.perf_counter() - began
+
+    try:
+        return list(await asyncio.gather(*(refused(*line) for line in lines[_HOUSE:])))
+    finally:
+        for _, writer in lines:
+            writer.close()
+
+
+BENCHES: dict[str, Bench] = {"crowd": crowd, "overload": overload}
