@@ -1,7 +1,10 @@
 """What comes before a body, and is none: a head, a chunk's extensions, trailers. None of it has more than its limit."""
 
+import time
+
 import pytest
 
+from chatterbox_plus.api import protocol
 from chatterbox_plus.api.protocol import MAX_HEAD_BYTES, MAX_HEADERS
 from tests.api.live_server import LiveServer
 
@@ -55,3 +58,31 @@ def test_bodies_in_many_pieces_and_many_requests_on_one_connection_are_none_of_i
                 if line.lower().startswith(b"content-length:"):
                     length = int(line.split(b":")[1])
             answers.read(length)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET /api/v1/he",
+        b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\nX-Never: ",
+        b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /api/v1/he",
+        HEAD + b"Content-Length: 99999999999\r\n\r\n",  # refused unread
+    ],
+)
+def test_a_head_that_does_not_end_is_not_waited_for(
+    sent: bytes, server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 0.3)
+    with server.raw(sent) as connection:
+        while connection.recv(65536):
+            pass  # what was asked before is answered; then the server hangs up
+    assert server.get("/api/v1/health").status_code == 200
+
+
+def test_a_body_may_take_longer_than_a_head(server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 2.0)
+    with server.raw(HEAD + b'Content-Length: 18\r\n\r\n{"text": "') as connection:
+        time.sleep(1.5 * protocol.HEAD_S)  # nothing to wait for: what is shown is that nothing happens
+        connection.sendall(b'Hello."}')
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
