@@ -225,6 +225,7 @@ def test_cleaning_without_a_body_does_everything_and_is_remembered(server: LiveS
         ({"target": "temp"}, {"outputs", "crash"}),
         ({"target": "OUTPUTS"}, {"temp", "crash"}),
         ({"target": "old_files", "max_age_hours": 24}, {"crash"}),
+        ({"target": "old_files"}, {"crash"}),
     ],
 )
 def test_a_target_is_all_that_is_touched(
@@ -242,7 +243,6 @@ def test_a_target_is_all_that_is_touched(
     "body",
     [
         {"target": "everything"},
-        {"target": "old_files"},
         {"max_age_hours": 0},
         {"max_age_hours": -1},
         {"max_age_hours": 1e300},
@@ -372,6 +372,22 @@ def test_recent_errors_have_both_documented_shapes_and_nothing_of_what_was_sent(
 def test_recent_errors_are_picked_and_paged(query: dict[str, Any], ids: list[str], troubled: LiveServer) -> None:
     body = troubled.get(RECENT, params=query).json()
     assert [error["request_id"] for error in body["errors"]] == ids
+
+
+@pytest.mark.parametrize(
+    ("query", "size"), [({}, 10), ({"count": 51}, 50), ({"limit": 51}, 51), ({"limit": 501}, 500), ({"count": 0}, 1)]
+)
+def test_recent_errors_have_the_documented_bounds(query: dict[str, Any], size: int, troubled: LiveServer) -> None:
+    assert troubled.get(RECENT, params=query).json()["pagination"]["page_size"] == size
+
+
+def test_the_same_code_means_another_thing_at_another_status(server: LiveServer) -> None:
+    server.post(TTS, {"text": ""}, headers={"X-Request-ID": "range"})
+    server.ask("DELETE", "/api/v1/outputs", headers={"X-Request-ID": "whole"})
+    said = {error["request_id"]: error for error in server.get(RECENT).json()["errors"]}
+    assert said["range"]["error_code"] == said["whole"]["error_code"] == "VALIDATION_ERROR"
+    assert "outside its range" in said["range"]["message"]
+    assert "as a whole" in said["whole"]["message"]
 
 
 @pytest.mark.parametrize(

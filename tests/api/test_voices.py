@@ -100,7 +100,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("no audio in it", {"content": b"RIFF and nothing more"}, 400, "INVALID_AUDIO"),
     ("a text called wav", {"content": b"hello" * 100}, 400, "INVALID_AUDIO"),
     ("too short", {"content": tone(0.2)}, 400, "INVALID_AUDIO"),
-    ("another part", {"part": "file"}, 400, "VALIDATION_ERROR"),
+    ("another part", {"part": "file"}, 422, "VALIDATION_ERROR"),
     ("broken parameters", {"default_parameters": "{"}, 400, "VALIDATION_ERROR"),
     ("parameters that are a list", {"default_parameters": "[]"}, 400, "VALIDATION_ERROR"),
     ("parameters without end", {"default_parameters": "[" * 100_000}, 400, "VALIDATION_ERROR"),
@@ -112,7 +112,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("broken tags", {"tags": '["a"'}, 400, "VALIDATION_ERROR"),
     ("tags of numbers", {"tags": "[1]"}, 422, "VALIDATION_ERROR"),
     ("overwrite is a word", {"overwrite": "perhaps"}, 422, "VALIDATION_ERROR"),
-    ("two folders", {"folder": "a", "project": "b"}, 400, "VALIDATION_ERROR"),
+    ("two folders", {"folder": "a", "project": "b"}, 422, "VALIDATION_ERROR"),
     ("a folder that is a list", {"metadata": '{"folder_path": ["a"]}'}, 422, "VALIDATION_ERROR"),
     ("a folder outside", {"folder_path": "../x"}, 403, "PERMISSION_DENIED"),
     ("an absolute folder", {"folder_path": "/tmp"}, 403, "PERMISSION_DENIED"),
@@ -129,8 +129,17 @@ def test_what_cannot_be_a_voice_is_refused_and_leaves_nothing(server, studio, vo
 
 
 def test_a_body_that_is_no_form_is_refused(server):
-    for kwargs in ({"json": {}}, {"data": "x"}, {"data": b"x", "headers": {"Content-Type": "multipart/form-data"}}):
-        assert server.ask("POST", VOICE, **kwargs).status_code == 400
+    for kwargs in ({}, {"json": {}}, {"data": "x"}, {"data": {"name": "x"}}):
+        answer = server.ask("POST", VOICE, **kwargs)
+        assert (answer.status_code, answer.json()["error_code"]) == (422, "VALIDATION_ERROR")
+    no_boundary = server.ask("POST", VOICE, data=b"x", headers={"Content-Type": "multipart/form-data"})
+    assert no_boundary.status_code == 400
+
+
+def test_a_missing_recording_is_named_like_any_missing_field(server):
+    answer = server.ask("POST", VOICE, files={"name": (None, "x")})
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "voice_file"]
 
 
 def test_a_taken_name_is_409_and_overwriting_it_leaves_nothing_stale(server, studio, voices):

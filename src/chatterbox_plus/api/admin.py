@@ -27,6 +27,7 @@ from chatterbox_plus.api.watch import Machine
 
 router = APIRouter(tags=["administration"])
 MOST_ERRORS = 500  # in one reply
+MOST_COUNTED = 50  # as `count`, which the original capped there
 _ERRORS: dict[int | str, dict[str, Any]] = {status: ERRORS[status] for status in (401, 403, 422, 429)}
 
 
@@ -241,10 +242,10 @@ async def errors_summary(
 @router.get("/api/v1/errors/recent", summary="The last errors", responses=_RECENT)
 async def recent_errors(
     state: AdminState,
-    count: Annotated[int | None, Query(description=f"How many, 1 to {MOST_ERRORS}; 10 unless told.")] = None,
-    limit: Annotated[int | None, Query(description="The same.")] = None,
+    count: Annotated[int | None, Query(description=f"How many, 1 to {MOST_COUNTED}; 10 unless told.")] = None,
+    limit: Annotated[int | None, Query(description=f"The same, 1 to {MOST_ERRORS}.")] = None,
     page: Annotated[int, Query(description="From 1.")] = 1,
-    page_size: Annotated[int | None, Query(description="The same as `count`.")] = None,
+    page_size: Annotated[int | None, Query(description="The same as `limit`.")] = None,
     level: Annotated[
         str | None,
         Query(
@@ -260,7 +261,8 @@ async def recent_errors(
     wanted = next((kept for kept in get_args(Level) if level and kept == level.strip().lower()), None)
     if level is not None and wanted is None:
         raise wrong("query", "level", f"must be one of {', '.join(get_args(Level))}", level)
-    size = min(max(next((n for n in (count, limit, page_size) if n is not None), 10), 1), MOST_ERRORS)
+    size = next((n for n in (limit, page_size) if n is not None), min(10 if count is None else count, MOST_COUNTED))
+    size = min(max(size, 1), MOST_ERRORS)
     found = [failure for failure in state.metrics.failures.all(wanted) if endpoint is None or _is_at(failure, endpoint)]
     pages = max(1, math.ceil(len(found) / size))
     number = max(page, 1)

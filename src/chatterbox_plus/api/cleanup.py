@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
-from chatterbox_plus.api.errors import Reply, wrong
+from chatterbox_plus.api.errors import Reply
 from chatterbox_plus.api.replies import ERRORS
 from chatterbox_plus.api.state import AdminState
 from chatterbox_plus.library.retention import Target
@@ -14,6 +14,7 @@ from chatterbox_plus.library.retention import Target
 router = APIRouter(tags=["administration"])
 _HOUR_S = 3600
 _MOST_HOURS = 24 * 365 * 100
+_OLD_HOURS = 24.0  # the age that the original documents
 _ERRORS: dict[int | str, dict[str, Any]] = {status: ERRORS[status] for status in (401, 403, 413, 422, 429)}
 _NOTHING = {"files_removed": 0, "bytes_freed": 0, "directories_cleaned": 0, "details": []}
 _REPORT: dict[str, Any] = {
@@ -79,8 +80,8 @@ class CleanupRequest(BaseModel):
         None,
         gt=0,
         le=_MOST_HOURS,
-        description="For temporary files in place of the configured age; required for `old_files`. Outputs are never "
-        "removed for their age otherwise.",
+        description="For temporary files in place of the configured age; for `old_files` 24 unless told. Outputs are "
+        "never removed for their age otherwise.",
     )
     dry_run: bool = Field(False, description="Only say what would go; nothing is touched.")
 
@@ -100,9 +101,8 @@ async def clean_up(request: Request, state: AdminState, body: CleanupRequest | N
     only if a size for them is set. At most 1000 names are listed for each policy.
     """
     asked = body or CleanupRequest()
-    if asked.target == "old_files" and asked.max_age_hours is None:
-        raise wrong("body", "max_age_hours", "old_files needs max_age_hours")
-    max_age_s = None if asked.max_age_hours is None else asked.max_age_hours * _HOUR_S
+    hours = _OLD_HOURS if asked.target == "old_files" and asked.max_age_hours is None else asked.max_age_hours
+    max_age_s = None if hours is None else hours * _HOUR_S
     cleaner = state.watch.cleaner
     report = await state.bridge.run(
         request,

@@ -69,7 +69,7 @@ class Failure:
 
     def as_json(self) -> dict[str, Any]:
         """Both documented shapes in one. The message says what the code means: the very words are in the log."""
-        message = MEANINGS.get(self.code, "An error of that status.")
+        message = MEANINGS.get((self.code, self.status)) or _OTHERS.get(self.code, "An error of that status.")
         return {
             "timestamp": self.when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": self.level,
@@ -158,11 +158,12 @@ def _family(kind: type[PlusError]) -> Iterator[type[PlusError]]:
 
 
 MEANINGS = {
-    kind.code: (getdoc(kind) or "").partition("\n")[0]
+    (kind.code, kind.status): (getdoc(kind) or "").partition("\n")[0]
     for kind in reversed([kind for kind in _family(PlusError) if kind.__module__ == errors.__name__])
-} | {
+}
+"""Code and status -> what they mean: the words on the error's own door, which hold nothing of a request."""
+_OTHERS = {
     "INTERNAL_ERROR": "Something unexpected in the server; its log has more under the request's id.",
     "METHOD_NOT_ALLOWED": "A route that does not take this method.",
     "RANGE_NOT_SATISFIABLE": "A range that lies outside the file.",
 }
-"""Code -> what it means: the words on the error's own door, which hold nothing of a request."""

@@ -190,9 +190,10 @@ class Door:
         return any(name == known or (known.startswith("*.") and name.endswith(known[1:])) for known in self.hosts)
 
     def _is_strange(self, scope: Scope, headers: Headers, origin: str | None, host: str) -> bool:
-        """Whether a page elsewhere sent this without being told that it may."""
+        """Whether a page elsewhere sent this without being told that it may, or asks whether it may and may not."""
         if origin is not None:
-            return scope["method"] not in _SAFE_METHODS and not self._welcome(origin, host)
+            asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+            return (asks or scope["method"] not in _SAFE_METHODS) and not self._welcome(origin, host)
         # An image or a script of another site: browsers name no origin then, but say what it is (Fetch Metadata). Of
         # what changes something they name it, unless somebody has told them not to.
         unsafe = scope["method"] not in _SAFE_METHODS or headers.get("sec-fetch-mode") == "no-cors"

@@ -13,7 +13,7 @@ from chatterbox_plus.api.forms import Form, Upload
 from chatterbox_plus.api.lists import Flag, Kind
 from chatterbox_plus.api.state import ApiState
 from chatterbox_plus.audio.decode import AudioInfo
-from chatterbox_plus.errors import BadRequest, Cancelled
+from chatterbox_plus.errors import BadRequest, Cancelled, InvalidOption
 from chatterbox_plus.library.changes import check_free, save, upload_name
 from chatterbox_plus.library.entries import Entry, Stat
 from chatterbox_plus.library.index import Snapshot
@@ -51,25 +51,27 @@ class Arrival:
 
 
 def is_form(request: Request) -> None:
-    """Raises BadRequest for a body that is none."""
+    """Raises InvalidOption for a body that is none."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
-        raise BadRequest("Send the recording in a form (multipart/form-data)")
+        raise InvalidOption("Send the recording in a form (multipart/form-data)")
 
 
 def file_of(form: Form, *names: str) -> Upload:
-    """The recording, under any of these names. Raises BadRequest if there is none or more than one."""
+    """The recording, under any of these names. Raises InvalidOption if there is none, BadRequest for more than one."""
     found = [upload for name in names if (upload := form.file(name)) is not None]
-    if len(found) != 1:
+    if not found:
+        raise InvalidOption(f"{names[0]} is missing: the recording", param=names[0])
+    if len(found) > 1:
         raise BadRequest(f"Send one recording, as {names[0]}", param=names[0])
     return found[0]
 
 
 def placed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, with the folder under one of its names. Raises BadRequest if two of them differ."""
+    """The values, with the folder under one of its names. Raises InvalidOption if two of them differ."""
     folders = [values[name] for name in _FOLDERS if values.get(name)]
     if any(folder != folders[0] for folder in folders):
-        raise BadRequest(f"{', '.join(_FOLDERS)} name the same thing and differ: send one", param=_FOLDERS[0])
+        raise InvalidOption(f"{', '.join(_FOLDERS)} name the same thing and differ: send one", param=_FOLDERS[0])
     rest = {name: value for name, value in values.items() if name not in _FOLDERS}
     return {**rest, "folder_path": folders[0]} if folders else rest
 
