@@ -1,6 +1,8 @@
 """What comes before a body, and is none: a head, a chunk's extensions, trailers. None of it has more than its limit."""
 
+import json
 import time
+from http.client import HTTPResponse
 
 import pytest
 
@@ -42,7 +44,38 @@ def test_what_is_no_body_has_an_end(start: bytes, more: bytes, server: LiveServe
 def test_a_crowd_of_headers_is_refused(server: LiveServer) -> None:
     few, many = ({f"x-{n}": "1" for n in range(count)} for count in (MAX_HEADERS // 2, MAX_HEADERS + 1))
     assert server.get("/api/v1/health", headers=few).status_code == 200
-    assert server.get("/api/v1/health", headers=many).status_code == 400
+    answer = server.get("/api/v1/health", headers=many)
+    assert (answer.status_code, answer.json()["error_code"]) == (431, "HEADER_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"hello\r\n\r\n", 400, "VALIDATION_ERROR"),
+        (b"FOO / HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "VALIDATION_ERROR"),
+        (b"POST /api/v1/tts HTTP/1.1\r\nContent-Length: many\r\n\r\n", 400, "VALIDATION_ERROR"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * (MAX_HEAD_BYTES + 1), 431, "HEADER_TOO_LARGE"),
+        (b"GET /v1/models HTTP/1.1\r\nX-Long: " + b"a" * (MAX_HEAD_BYTES + 1), 431, "header_too_large"),
+    ],
+)
+def test_what_never_reaches_a_route_is_refused_like_all_else(
+    sent: bytes, status: int, code: str, server: LiveServer
+) -> None:
+    with server.raw(sent) as connection:
+        answer = HTTPResponse(connection)
+        answer.begin()
+        body = json.loads(answer.read())
+    assert answer.status == status
+    if sent.startswith(b"GET /v1/"):
+        assert body["error"]["code"] == code
+    else:
+        assert (body["success"], body["error_code"], body["request_id"]) == (
+            False,
+            code,
+            answer.headers["X-Request-ID"],
+        )
+    assert answer.headers["X-Request-ID"].startswith("req_")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_bodies_in_many_pieces_and_many_requests_on_one_connection_are_none_of_it(server: LiveServer) -> None:

@@ -14,7 +14,7 @@ _SCHEMES = {
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "What the page is given for a key."},
 }
 _FASTAPIS_WORDS = "Validation Error"  # for a 422 that the route does not describe itself
-_ALWAYS, _GUARDED, _WITH_BODY = (400, 403, 500), (401, 429), (408, 413)
+_ALWAYS, _GUARDED, _WITH_BODY = (400, 403, 431, 500), (401, 429), (408, 413)
 
 
 def finish(app: FastAPI) -> None:
@@ -46,7 +46,5 @@ def _complete(document: dict[str, Any]) -> None:
                     reply["description"] = MEANINGS[422]
                 if status == "default" or int(status) >= 400:
                     reply["content"] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
-                if status == "400":  # what is no HTTP, or has an address of more than 64 KB, never reaches us
-                    reply["content"]["text/plain"] = {"schema": {"type": "string"}}
     for unused in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)

@@ -34,6 +34,7 @@ _CODES = {
     416: "RANGE_NOT_SATISFIABLE",
     422: "VALIDATION_ERROR",
     429: "RATE_LIMITED",
+    431: "HEADER_TOO_LARGE",
     503: "SERVICE_OVERLOADED",
 }
 _MESSAGES = {404: "There is nothing at {path}", 405: "{path} does not take {method}"}
@@ -159,6 +160,11 @@ def reply(
     else:
         body = {**envelope(scope, code, message), **({} if detail is None else {"detail": list(detail)})}
     return Reply(body, status, headers=headers)
+
+
+def error_of_status(scope: Scope, status: int, message: str) -> Response:
+    """The error that a status alone tells."""
+    return reply(scope, status, _CODES[status], message)
 
 
 def envelope(scope: Scope, code: str, message: str) -> dict[str, Any]:

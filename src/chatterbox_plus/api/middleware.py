@@ -72,6 +72,11 @@ _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _log = logging.getLogger(__name__)
 
 
+def new_request_id() -> str:
+    """For a request that brings no usable one."""
+    return f"req_{secrets.token_hex(12)}"
+
+
 class Introduction:
     """Gives every request an id, every answer that id, the log a line and the metrics their counts."""
 
@@ -83,7 +88,7 @@ class Introduction:
             await self.app(scope, receive, send)
             return
         asked = Headers(scope=scope).get("x-request-id", "")
-        name = asked if _SANE_ID.fullmatch(asked) else f"req_{secrets.token_hex(12)}"
+        name = asked if _SANE_ID.fullmatch(asked) else new_request_id()
         scope.setdefault("state", {})["request_id"] = name
         REQUEST.set(name)
         began, status = time.perf_counter(), 499

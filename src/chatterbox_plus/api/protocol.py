@@ -2,21 +2,30 @@
 for the rest as long as the connection lasts."""
 
 import asyncio
+import logging
+from http import HTTPStatus
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from chatterbox_plus.api.errors import error_of_status
+from chatterbox_plus.api.middleware import SECURITY_HEADERS, new_request_id
 
 MAX_HEAD_BYTES = 64 * 2**10  # of a request line and its headers; proxies and other servers take 8 to 64 KiB
 MAX_HEADERS = 200
 HEAD_S = 30.0  # from the connection, or a head's first byte, until it is complete
 _TOO_LARGE = "The head of the request is too large."
+_log = logging.getLogger(__name__)
 
 
 class Protocol(HttpToolsProtocol):
     """Refuses and closes when so much comes without being part of a body: a head, a chunk's extensions, trailers.
 
-    Hangs up on who takes too long to say what they want, or goes on sending a body that was answered already.
+    Hangs up on who takes too long to say what they want, or goes on sending a body that was answered already. What is
+    no HTTP is told so as every other error is.
     """
 
+    _crowded = False
     _unread = 0  # bytes since the last head, piece of a body or message was complete
     _patience: asyncio.TimerHandle | None = None
 
@@ -36,12 +45,18 @@ class Protocol(HttpToolsProtocol):
             self._wait_for_head()
         super().data_received(data)
         if self._unread > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.logger.warning("Too large a head of a request.")
-            self.send_400_response(_TOO_LARGE)
+            self._refuse(431, _TOO_LARGE)
+
+    def send_400_response(self, msg: str) -> None:
+        if self._crowded:
+            self._refuse(431, _TOO_LARGE)
+        else:
+            self._refuse(400, msg)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(self.headers) >= MAX_HEADERS:
-            raise ValueError(_TOO_LARGE)  # the parser gives up, and the answer is 400
+            self._crowded = True
+            raise ValueError(_TOO_LARGE)  # the parser gives up
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -56,6 +71,23 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._unread = 0
         super().on_message_complete()
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answers in place of the application, which never sees the request, and closes."""
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()  # in the middle of another answer nothing can be said
+            return
+        name, address = new_request_id(), getattr(self, "url", b"")  # as far as it was read
+        scope: Scope = {"type": "http", "path": address.decode("latin-1"), "state": {"request_id": name}}
+        answer = error_of_status(scope, status, message)
+        answer.headers.update({**SECURITY_HEADERS, "X-Request-ID": name, "Connection": "close"})
+        head = [
+            b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode()),
+            *(b"%s: %s" % header for header in [*self.server_state.default_headers, *answer.raw_headers]),
+        ]
+        _log.warning("[%s] %d: %s", name, status, message)
+        self.transport.write(b"\r\n".join(head) + b"\r\n\r\n" + bytes(answer.body))
+        self.transport.close()
 
     def _wait_for_head(self) -> None:
         self._patience = self.loop.call_later(HEAD_S, self.transport.close)

@@ -52,6 +52,7 @@ MEANINGS = {
     413: "The request is too large.",
     422: "A field is missing or out of its range.",
     429: "More requests in a minute than this caller may make; see Retry-After.",
+    431: "The head of the request is too large.",
     500: "The engine failed.",
     502: "What a URL points to could not be fetched.",
     503: "Too many requests are waiting; see Retry-After.",
