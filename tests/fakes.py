@@ -81,7 +81,7 @@ class MoodyEngine(ToneEngine):
     `die`: the process ends. `hang PATH`: makes the file and never comes back, deaf to cancellation. `raise`: an error
     nobody meant. `refuse`: an error on purpose. `touch PATH`: makes a file. `until PATH`: waits for one, but listens.
     `pid`, `seen`: a piece of one sample that is this process's id, or how many references have been sent to it.
-    `print`: noise on stdout.
+    `print`: noise on stdout. `grow N`: holds N MB more.
     """
 
     def __init__(self) -> None:
@@ -113,6 +113,8 @@ class MoodyEngine(ToneEngine):
                 return Piece(passage.index, Clip(np.array([os.getpid()], np.float32), RATE))
             case "seen":
                 return Piece(passage.index, Clip(np.array([len(self._seen)], np.float32), RATE))
+            case "grow":
+                self._held = np.ones(int(rest) << 17)
             case "print":
                 os.write(1, b"noise\n")
                 print("more noise", flush=True)  # noqa: T201

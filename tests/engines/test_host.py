@@ -476,6 +476,16 @@ def test_an_engine_at_work_lets_the_server_go_first() -> None:
         assert psutil.Process().nice() not in {psutil.Process(child).nice() for child in ours}
 
 
+def test_a_child_that_has_grown_is_replaced_after_its_work() -> None:
+    with hosting(workers=1, renew_bytes=400 * 2**20) as host:
+        first = number(host, "pid")
+        assert number(host, "pid") == first
+        (piece,) = say(host, "grow 500")
+        assert piece.clip.duration_s > 0
+        assert number(host, "pid") != first
+        assert host.health().restarts == 0, "nothing went wrong"
+
+
 def test_one_caller_needs_one_child() -> None:
     with hosting(workers=3) as host:
         assert len({number(host, "pid") for _ in range(10)}) == 1

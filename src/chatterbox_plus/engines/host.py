@@ -76,16 +76,19 @@ class EngineHost:
         workers: int = 2,
         start_timeout_s: float = 60,
         idle_exit_s: float = 0,
+        renew_bytes: int = 0,
     ) -> None:
         """Starts no child yet: that happens at the first call or by `warm_up`.
 
         factory: "package.module:Callable", imported and called in the child, where it must give an `Engine`.
         idle_exit_s: children without work for so long end, to be started again when needed; 0 = never.
+        renew_bytes: a child that holds more memory than this is replaced between two pieces of work; 0 = never.
         """
         self.info = describe
         self._factory = factory
         self._start_timeout_s = start_timeout_s
         self._idle_exit_s = idle_exit_s
+        self._renew_bytes = renew_bytes
         self._lock = threading.RLock()  # re-entered when an abandoned generator is collected at an odd moment
         self._changed = threading.Condition(self._lock)  # there may be something to do for a child's thread
         self._calls: list[Call] = []  # the next to be served first
@@ -251,6 +254,7 @@ class EngineHost:
             match self._next(slot):
                 case Work() as work:
                     self._perform(slot, work)
+                    self._renew(slot)
                 case _Order.START:
                     self._start_ahead(slot)
                 case _Order.REST:
@@ -320,6 +324,17 @@ class EngineHost:
             if error is not None:
                 call.fail(work, error)
             self._changed.notify_all()
+
+    def _renew(self, slot: _Slot) -> None:
+        """Replaces a child that has grown too large: a library may leak a little at every call, and we can run for
+        months."""
+        child = slot.child
+        if not self._renew_bytes or child is None or child.memory_bytes() <= self._renew_bytes:
+            return
+        logger.info("the %s engine's process is renewed: it held %d MB", self.info.name, child.memory_bytes() >> 20)
+        self._stop(slot)
+        with self._lock:
+            slot.wanted = not self._closing
 
     def _send(self, child: ChildProcess, work: Work) -> bool:
         """Hand the work over, unless it has been called off meanwhile."""

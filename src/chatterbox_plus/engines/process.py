@@ -59,6 +59,13 @@ class ChildProcess:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    def memory_bytes(self) -> int:
+        """What it holds of the machine's memory; 0 when it is gone."""
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
     def send(self, frame: wire.Frame) -> None:
         """Send an encoded message, in order. One to a dead child is lost: `receive` tells that it died."""
         self._outbox.put(frame)

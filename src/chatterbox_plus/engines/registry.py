@@ -19,6 +19,8 @@ _DESCRIPTIONS = {
     "turbo": "Chatterbox Turbo, English: faster.",
     "nano": "Chatterbox Nano, English: small enough for a CPU.",
 }
+# espeak-ng loses a dictionary (170 KB) at every passage with a foreign word in it; at work it needs up to 200 MB.
+_BUILTIN_RENEW_BYTES = 400 * 2**20
 MODELS = (AUTO, *_DESCRIPTIONS)
 
 
@@ -123,4 +125,5 @@ class Engines:
             workers=self._workers,
             start_timeout_s=self._start_timeout_s,
             idle_exit_s=self._idle_exit_s,
+            renew_bytes=_BUILTIN_RENEW_BYTES,
         )
