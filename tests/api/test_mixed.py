@@ -65,7 +65,7 @@ def test_files_and_uploads_are_joined_in_order(server: LiveServer, studio: FakeS
         ({"segments": [STORED], "crossfade_ms": 9000},
          "Invalid request format: crossfade_ms: Input should be less than or equal to 5000"),
         ({"segments": [STORED], "export_formats": []},
-         "Invalid request format: export_formats: Value should have at least 1 item after validation, not 0"),
+         "Invalid request format: export_formats: at least one format is needed"),
         ({"segments": [STORED], "output_filename": "\0"},
          "Invalid request format: A name cannot hold a NUL character."),
     ],

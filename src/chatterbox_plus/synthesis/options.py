@@ -21,6 +21,8 @@ _JUDGE: dict[str, Any] = {"belongs_to": "judge"}
 
 def _formats(value: Any) -> Any:
     """Lower case, without repeats: the order stays, since the first is the one that is streamed."""
+    if isinstance(value, list | tuple) and not value:
+        raise ValueError("at least one format is needed")
     if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         return tuple(dict.fromkeys(item.strip().lower() for item in value))
     raise ValueError('must be a list of names, such as ["wav", "mp3"]')
