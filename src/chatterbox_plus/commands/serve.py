@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import ctypes
 import errno
 import logging
 import math
@@ -33,6 +34,7 @@ examples:
 Everything can be set in config.yaml and in CHATTERBOX_* variables too; see config.example.yaml.
 """
 _GOODBYE_S = 1  # after `drain_seconds`, for telling those that are not done by then
+_M_ARENA_MAX = -8  # malloc.h
 _BACKLOG = 2048  # connections that may wait to be accepted; uvicorn's own default
 _log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop. Raises SettingsError; BadRequest for an address that cannot be had."""
     settings, warnings = load(os.environ, flags.settings_from(args))
+    _share_memory()
     _start_log(settings)
     for warning in warnings:
         _log.warning("%s", warning)
@@ -92,6 +95,13 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:  # uvicorn repeats the signal once it has stopped
         return 0 if server and server.started else 130
     return 0
+
+
+def _share_memory() -> None:
+    """glibc gives every thread a heap of its own (up to eight for each core) and seldom gives one back: with a hundred
+    threads a server only ever grows. Two heaps are as fast here, where Python lets one thread at a time allocate."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, 2)
 
 
 def _interrupt(number: int, frame: object) -> None:
