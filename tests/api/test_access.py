@@ -246,8 +246,12 @@ def test_keys_come_and_go_while_the_server_runs(house: House, monkeypatch: pytes
     monkeypatch.setattr("chatterbox_plus.access.keyring.FRESH_S", -1.0)
     _, text = house.store.add("leaver", project="leaver")
     assert house.ask("GET", "/api/v1/config", text).status_code == 200
+    made = house.ask("POST", TTS, text, json=HELLO, params={"response_mode": "url"}).json()["output_files"][0]
+    link = house.ask("POST", f"/api/v1/outputs/{made['filename']}/link", text).json()["url"]
+    assert house.ask("GET", link).status_code == 200
     house.store.revoke("leaver")
     assert house.ask("GET", "/api/v1/config", text).status_code == 401
+    assert house.ask("GET", link).status_code == 401
 
 
 # Rates

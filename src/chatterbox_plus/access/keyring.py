@@ -54,6 +54,10 @@ class Keyring:
         self._used[key.id] = None
         return key
 
+    def opens(self, path: str, expires: str, key: str, signature: str) -> bool:
+        """Whether a signed link to that output is good, and the key that vouched for it too."""
+        return key in self._keys and self.signer.link_is_valid(path, expires, key, signature)
+
     def of_session(self, cookie: str) -> Key | None:
         """The key a page's cookie stands for, while both are good."""
         key = self.signer.session_key(cookie)

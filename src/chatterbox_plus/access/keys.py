@@ -86,6 +86,9 @@ class KeyStore:
         for other in self.listed():
             if other.name.casefold() == name.casefold():
                 raise Ambiguous(f"There is a key of that name already: {other.name}", param="name")
+            if project is None and place and other.project == place:  # two that share one do so on purpose
+                message = f"The key {other.name} has the project {place}: name another, or the same to share it"
+                raise Ambiguous(message, param="project")
             if other.project != place and other.project.casefold() == place.casefold():  # one folder on many disks
                 raise Ambiguous(f"There is a project of that name in other letters: {other.project}", param="project")
         secret = secrets.token_urlsafe(32)

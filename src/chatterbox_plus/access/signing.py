@@ -17,14 +17,17 @@ class Signer:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def link(self, path: str, lifetime_s: float, *, now: float | None = None) -> str:
-        """The query that opens `path` (of the output, below outputs/) until it expires: "expires=…&signature=…"."""
-        expires = int((time.time() if now is None else now) + lifetime_s)
-        return urlencode({"expires": expires, "signature": self._sign("link", path, str(expires))})
+    def link(self, path: str, lifetime_s: float, *, key: str, now: float | None = None) -> str:
+        """The query that opens `path` (of the output, below outputs/) until it expires.
 
-    def link_is_valid(self, path: str, expires: str, signature: str, *, now: float | None = None) -> bool:
+        key: the id of the key that vouches for it; whoever checks the link asks whether that key is still good.
+        """
+        expires = int((time.time() if now is None else now) + lifetime_s)
+        return urlencode({"expires": expires, "key": key, "signature": self._sign("link", path, str(expires), key)})
+
+    def link_is_valid(self, path: str, expires: str, key: str, signature: str, *, now: float | None = None) -> bool:
         moment = time.time() if now is None else now
-        return self._holds(signature, "link", path, expires) and moment < int(expires)
+        return self._holds(signature, "link", path, expires, key) and moment < int(expires)
 
     def session(self, key: str, *, now: float | None = None) -> str:
         """What the page's cookie holds for the key of that id."""

@@ -136,9 +136,9 @@ def _stranger(keyring: Keyring, scope: Scope) -> Caller:
         query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
     except ValueError:  # more fields than any link of ours has
         return STRANGER
-    expires, signature = (query.get(name, [""])[0] for name in ("expires", "signature"))
+    expires, key, signature = (query.get(name, [""])[0] for name in ("expires", "key", "signature"))
     path = path.removeprefix(OUTPUTS)
-    if not signature or not keyring.signer.link_is_valid(path, expires, signature):
+    if not keyring.opens(path, expires, key, signature):
         return STRANGER
     return Caller(role=Role.USER, known=False, link=path)
 

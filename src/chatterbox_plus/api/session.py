@@ -33,7 +33,7 @@ _SESSION: dict[int | str, dict[str, Any]] = {
 }
 _LINK_EXAMPLE = {
     "success": True,
-    "url": "/outputs/book/intro.wav?expires=1781800000&signature=5f1c…",
+    "url": "/outputs/book/intro.wav?expires=1781800000&key=0a1b2c3d&signature=5f1c…",
     "expires_in": _LINK_S,
     "timestamp": "2025-06-22T14:30:22.000Z",
 }
@@ -100,8 +100,8 @@ async def link(
     found = await state.bridge.call(outputs.resolve, path)
     place = outputs.prefix + outputs.relative(found)
     url = output_url(place)
-    if state.keyring is not None:
-        url += "?" + state.keyring.signer.link(place, expires_in)
+    if state.keyring is not None and state.caller.key is not None:
+        url += "?" + state.keyring.signer.link(place, expires_in, key=state.caller.key)
     return Reply({"success": True, "url": url, "expires_in": expires_in, "timestamp": now()})
 
 
