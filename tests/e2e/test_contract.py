@@ -248,6 +248,15 @@ def test_a_voice_is_counted_whenever_it_is_used(server: LiveServer) -> None:
         assert known["last_used"].endswith("Z")
 
 
+def test_a_conversion_tells_what_it_was_made_of(server: LiveServer) -> None:
+    shutil.copy(server.data / "outputs" / "intro.wav", server.data / "vc_inputs" / "told.wav")
+    file = made(server, VC, input_audio_source="told", target_voice_source="speaker2", export_formats=["wav"])
+    path = server.data / file["output_files"][0]["path"]
+    assert json.loads(path.with_suffix(".json").read_text("utf-8"))["source_files"] == ["told"]
+    listed = requests.get(f"{server.url}/api/v1/outputs", params={"filenames": path.name}, timeout=30).json()["files"]
+    assert listed[0]["source_files"] == ["told"]
+
+
 @pytest.mark.parametrize(
     ("text", "words", "more"),
     [

@@ -114,7 +114,8 @@ class ConversionJob:
             "duration_seconds": round(made.duration_s, 3),
             "notes": list(self.notes),
         }
-        return Generation("vc", parameters(self._options, **actual), info, names, when=self._clock.when).as_json()
+        extra = {"source_files": [self._source.name]}
+        return Generation("vc", parameters(self._options, **actual), info, names, extra, self._clock.when).as_json()
 
     def result(self, made: Made) -> ConversionResult:
         return ConversionResult(
