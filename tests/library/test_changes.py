@@ -251,6 +251,25 @@ def test_a_move_to_where_it_is_is_an_edit(store, uploaded):
     assert sidecar(store, path) == {"name": "Ann"}
 
 
+def test_a_move_to_a_folder_that_differs_only_in_case_ends(store, uploaded):
+    """Both names share a lock, which nobody may wait for while they hold it."""
+    path = save(store, uploaded(), "book", "a.wav", lambda _: {"name": "Ann"})
+    moved: list[Path] = []
+    thread = Thread(target=lambda: moved.append(revise(store, path, lambda known: None, "Book")), daemon=True)
+    thread.start()
+    thread.join(30)
+    assert [sidecar(store, target) for target in moved] == [{"name": "Ann"}]
+
+
+def test_a_move_to_another_spelling_of_its_folder_is_an_edit(store, uploaded):
+    """As where case does not matter: what would be cleared away behind the move is what was just written."""
+    path = save(store, uploaded(), "book", "a.wav", lambda _: {"name": "Ann"})
+    if not (store.root / "Book").exists():
+        (store.root / "Book").symlink_to(store.root / "book")
+    assert revise(store, path, lambda known: known.update(tags=["t"]), "Book") == path
+    assert sidecar(store, path) == {"name": "Ann", "tags": ["t"]}
+
+
 def test_what_cannot_be_edited_stays_where_it_is(store):
     fill(store, "a.wav")
     (store.root / "a.wav.json").write_text("{one typo")

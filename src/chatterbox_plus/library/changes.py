@@ -1,6 +1,5 @@
 """What can be done to stored files: an upload saved, a voice renamed or moved, files deleted."""
 
-import contextlib
 import errno
 import os
 import secrets
@@ -12,7 +11,7 @@ from typing import Any
 
 from chatterbox_plus.errors import FileExists, UnsupportedFormat
 from chatterbox_plus.library.entries import Entry
-from chatterbox_plus.library.naming import nfc, safe_folder, safe_name, shown
+from chatterbox_plus.library.naming import any_spelling, nfc, safe_folder, safe_name, shown
 from chatterbox_plus.library.store import Store, unreadable
 from chatterbox_plus.library.writing import discard, dump_json, publish, sync, sync_folder, writing
 
@@ -103,12 +102,10 @@ def revise(store: Store, path: Path, change: Callable[[Sidecar], None], folder: 
     `change` raises (nothing has happened then), StorageFull.
     """
     target = path if folder is None else store.folder(folder) / path.name
-    with contextlib.ExitStack() as locks:
-        for name in sorted({path, target}, key=lambda path: nfc(str(path)).casefold()):
-            locks.enter_context(store.lock(name))
+    with store.lock(path, target):
         if not path.exists():
             raise store.not_found(path.name)
-        if target != path:
+        if target != path and not _same(path, target):
             store.move(path, target, change)
             return target
         with writing():
@@ -212,6 +209,11 @@ def _with_suffixes(store: Store, stem: Path) -> Iterator[Path]:
             if path.is_file() and not any(path.samefile(other) for other in seen):
                 seen.append(path)
                 yield path
+
+
+def _same(path: Path, other: Path) -> bool:
+    """Whether two spellings mean one file, as they do where case does not matter."""
+    return any_spelling(path) == any_spelling(other) and other.exists() and path.samefile(other)
 
 
 def _is_below(folder: str, above: str) -> bool:

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from chatterbox_plus.library.naming import nfc
+from chatterbox_plus.library.naming import any_spelling
 
-_held: Counter[str] = Counter()  # by `_key`; paths are the file system's, so there is one table a process
+_held: Counter[str] = Counter()  # by `any_spelling`; paths are the file system's, so there is one table a process
 _lock = threading.Lock()
 
 
@@ -22,7 +22,7 @@ class Hold:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._key = _key(path)
+        self._key = any_spelling(path)
         self._over = False
         with _lock:
             _held[self._key] += 1
@@ -63,9 +63,4 @@ def remove(files: Sequence[Path]) -> bool:
 
 
 def _any(paths: Sequence[Path]) -> bool:
-    return bool(_held) and any(_key(place) in _held for path in paths for place in (path, *path.parents))
-
-
-def _key(path: Path) -> str:
-    """The same for all spellings that some file system takes for one."""
-    return nfc(str(path)).casefold()
+    return bool(_held) and any(any_spelling(place) in _held for path in paths for place in (path, *path.parents))

@@ -7,7 +7,7 @@ A name that leads out of its folder is an error in both, never quietly led somew
 import re
 import unicodedata
 from datetime import datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from chatterbox_plus.audio.formats import INPUT_SUFFIXES
 from chatterbox_plus.errors import InvalidOption, PermissionDenied
@@ -31,6 +31,11 @@ def shown(name: str) -> str:
 def nfc(text: str) -> str:
     """One spelling for one name: macOS stores é as two characters, everybody else sends one."""
     return unicodedata.normalize("NFC", text)
+
+
+def any_spelling(path: Path) -> str:
+    """The same for all paths that some file system takes for one."""
+    return nfc(str(path)).casefold()
 
 
 def is_device(part: str) -> bool:

@@ -30,7 +30,7 @@ from chatterbox_plus.errors import (
 from chatterbox_plus.library import holds
 from chatterbox_plus.library.index import Index
 from chatterbox_plus.library.measuring import Measuring
-from chatterbox_plus.library.naming import is_device, nfc, parts, safe_folder, safe_name, shown
+from chatterbox_plus.library.naming import any_spelling, is_device, nfc, parts, safe_folder, safe_name, shown
 from chatterbox_plus.library.survey import Found, files_below
 from chatterbox_plus.library.writing import (
     TEMPORARY_SUFFIXES,
@@ -291,12 +291,13 @@ class Store:
             sync_folder(target.parent)
 
     @contextlib.contextmanager
-    def lock(self, path: Path) -> Iterator[None]:
-        """Keeps other threads from the same file. Not reentrant."""
-        key = nfc(str(path)).casefold()  # where case matters, two names merely share a lock
-        with self._locks_guard:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
+    def lock(self, *paths: Path) -> Iterator[None]:
+        """Keeps other threads from the same files. Not reentrant."""
+        with contextlib.ExitStack() as held:
+            for key in sorted({any_spelling(path) for path in paths}):  # where case matters, two merely share a lock
+                with self._locks_guard:
+                    lock = self._locks.setdefault(key, threading.Lock())
+                held.enter_context(lock)
             yield
 
     # Within
