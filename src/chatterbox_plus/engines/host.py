@@ -23,6 +23,7 @@ from chatterbox_plus.engines.process import ChildProcess
 from chatterbox_plus.errors import Cancelled, GenerationError, GenerationTimeout, ModelLoadError
 
 POLL_S = 0.05  # how often a waiting caller looks at its cancellation
+RENEW_WORKS = 100  # pieces of work: a start of 0.4 s is nothing to them
 GRACE_S = 0.5  # how long a child may take to come free after a cancellation
 CLOSE_S = 2.0  # how long children may take to leave when the host is closed
 
@@ -82,7 +83,8 @@ class EngineHost:
 
         factory: "package.module:Callable", imported and called in the child, where it must give an `Engine`.
         idle_exit_s: children without work for so long end, to be started again when needed; 0 = never.
-        renew_bytes: a child that holds more memory than this is replaced between two pieces of work; 0 = never.
+        renew_bytes: a child that holds more memory than this is replaced between two pieces of work, but not before it
+        has done RENEW_WORKS of them; 0 = never.
         """
         self.info = describe
         self._factory = factory
@@ -329,7 +331,9 @@ class EngineHost:
         """Replaces a child that has grown too large: a library may leak a little at every call, and we can run for
         months."""
         child = slot.child
-        if not self._renew_bytes or child is None or child.memory_bytes() <= self._renew_bytes:
+        if not self._renew_bytes or child is None or child.works < RENEW_WORKS:
+            return
+        if child.memory_bytes() <= self._renew_bytes:
             return
         logger.info("the %s engine's process is renewed: it held %d MB", self.info.name, child.memory_bytes() >> 20)
         self._stop(slot)
@@ -344,6 +348,7 @@ class EngineHost:
             if work.call.reference is not None:
                 child.remember(work.call.reference)
             child.send(work.request)
+            child.works += 1
             work.child = child
             work.call.progress()
             return True

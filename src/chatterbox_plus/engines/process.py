@@ -42,6 +42,7 @@ class ChildProcess:
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._replies = self._process.stdout
+        self.works = 0  # pieces of work it was given; its driver counts
         self._known: OrderedDict[str, None] = OrderedDict()
         self._outbox: queue.SimpleQueue[wire.Frame | None] = queue.SimpleQueue()
         self._threads = [

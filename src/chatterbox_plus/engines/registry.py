@@ -20,7 +20,7 @@ _DESCRIPTIONS = {
     "nano": "Chatterbox Nano, English: small enough for a CPU.",
 }
 # espeak-ng loses a dictionary (170 KB) at every passage with a foreign word in it; at work it needs up to 200 MB.
-_BUILTIN_RENEW_BYTES = 400 * 2**20
+_BUILTIN_RENEW_BYTES = 256 * 2**20
 MODELS = (AUTO, *_DESCRIPTIONS)
 
 
