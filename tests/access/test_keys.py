@@ -120,6 +120,31 @@ def test_a_damaged_database_is_named(tmp_path: Path) -> None:
         KeyStore.at(tmp_path)
 
 
+def test_a_database_that_cannot_be_written_keeps_nobody_out(
+    store: KeyStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, text = store.add("mine")
+    keys = ring(store)
+    for period in ("FRESH_S", "NOTED_S"):
+        monkeypatch.setattr(f"chatterbox_plus.access.keyring.{period}", -1.0)
+    with store._engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA query_only = 1")  # of the one connection that the pool hands out
+    assert keys.find(text) is not None
+    keys.refresh()
+    keys.close()
+    assert "cannot note which keys were used" in caplog.text
+
+
+def test_a_database_that_is_lost_opens_nothing(store: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = ring(store)
+    monkeypatch.setattr("chatterbox_plus.access.keyring.FRESH_S", -1.0)
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE api_keys")
+    for ask in (keys.refresh, store.listed, lambda: store.add("mine"), lambda: store.revoke("mine")):
+        with pytest.raises(SettingsError, match="cannot be used"):
+            ask()
+
+
 def test_many_writers_lose_nothing(tmp_path: Path) -> None:
     stores = [KeyStore.at(tmp_path) for _ in range(4)]
     threads = [

@@ -10,8 +10,10 @@ import pytest
 import requests
 
 from chatterbox_plus.access.caller import Role
+from chatterbox_plus.access.key import Key
 from chatterbox_plus.access.keys import KeyStore
 from chatterbox_plus.api.app import create_app
+from chatterbox_plus.errors import SettingsError
 from chatterbox_plus.settings import Api, Paths, Server, Settings
 from tests.api.fake_studio import FakeStudio
 from tests.api.live_server import LiveServer, serve
@@ -252,6 +254,19 @@ def test_keys_come_and_go_while_the_server_runs(house: House, monkeypatch: pytes
     house.store.revoke("leaver")
     assert house.ask("GET", "/api/v1/config", text).status_code == 401
     assert house.ask("GET", link).status_code == 401
+
+
+def test_while_the_keys_cannot_be_read_nobody_gets_in_and_health_answers(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(store: KeyStore) -> list[Key]:
+        raise SettingsError("The database of the keys cannot be used")
+
+    monkeypatch.setattr("chatterbox_plus.access.keyring.FRESH_S", -1.0)
+    monkeypatch.setattr(KeyStore, "listed", lost)
+    answer = house.ask("GET", "/api/v1/config", house.admin)
+    assert (answer.status_code, answer.json()["error_code"]) == (500, "CONFIGURATION_ERROR")
+    assert house.ask("GET", "/api/v1/health").status_code == 200
 
 
 # Rates

@@ -1,17 +1,20 @@
 """The keys as a running server holds them: in memory, never more than a second behind the database."""
 
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from chatterbox_plus.access.key import Key, taken_apart
 from chatterbox_plus.access.signing import Signer
+from chatterbox_plus.errors import SettingsError
 
 if TYPE_CHECKING:
     from chatterbox_plus.access.keys import KeyStore  # and with it the database, which no server without keys needs
 
 FRESH_S = 1.0  # a revoked key is refused, and a new one known, after at most so long
 NOTED_S = 60.0  # how exactly the last use of a key is remembered
+_log = logging.getLogger(__name__)
 
 
 class Keyring:
@@ -34,7 +37,10 @@ class Keyring:
         return time.monotonic() - self._read > FRESH_S
 
     def refresh(self) -> None:
-        """Reads the keys again, unless another thread has just done so, and notes down which were used."""
+        """Reads the keys again, unless another thread has just done so, and notes down which were used.
+
+        Raises SettingsError when they cannot be read: who knows whose key has been revoked meanwhile.
+        """
         with self._lock:
             if not self.stale:
                 return
@@ -74,7 +80,12 @@ class Keyring:
 
     def _note_use(self) -> None:
         used = list(self._used)
-        if used:
+        if not used:
+            return
+        try:
             self._store.note_use(used)
+        except SettingsError as error:  # a full or read-only disk keeps nobody out
+            _log.warning("cannot note which keys were used: %s", error.message)
+            return
         for key in used:
             self._used.pop(key, None)

@@ -2,13 +2,13 @@
 
 import re
 import secrets
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, event, insert, select, update
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from chatterbox_plus.access.caller import Role
@@ -16,6 +16,7 @@ from chatterbox_plus.access.key import Key, digest, put_together
 from chatterbox_plus.errors import Ambiguous, BadRequest, InvalidOption, NotFound, SettingsError
 from chatterbox_plus.library.naming import is_device
 
+_UNUSABLE = "The database of the keys cannot be used"
 _NAME = re.compile(r"[\w.@ -]{1,64}")
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}(/[A-Za-z0-9][A-Za-z0-9_-]{0,63}){0,3}", re.ASCII)
 
@@ -42,7 +43,10 @@ _secrets = Table(
 
 
 class KeyStore:
-    """All keys. Thread-safe; several processes may share the database."""
+    """All keys. Thread-safe; several processes may share the database.
+
+    Whatever asks it raises SettingsError while it cannot be used.
+    """
 
     def __init__(self, url: str | URL) -> None:
         """url: of the database; see `at`. Raises SettingsError for a database that cannot be used."""
@@ -52,7 +56,7 @@ class KeyStore:
                 event.listen(self._engine, "connect", _patient)
             _tables.create_all(self._engine)
         except (SQLAlchemyError, ImportError) as error:
-            raise SettingsError("The database of the keys cannot be used") from error
+            raise SettingsError(_UNUSABLE) from error
 
     @classmethod
     def at(cls, data_dir: Path) -> "KeyStore":
@@ -93,7 +97,7 @@ class KeyStore:
                 raise Ambiguous(f"There is a project of that name in other letters: {other.project}", param="project")
         secret = secrets.token_urlsafe(32)
         key = Key(secrets.token_hex(4), name, role, place, digest(secret), rate_limit_per_minute, _now(), None, None)
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(insert(_keys).values(**{column.name: getattr(key, column.name) for column in _keys.c}))
         return key, put_together(key.id, secret)
 
@@ -102,7 +106,7 @@ class KeyStore:
         query = select(_keys).order_by(_keys.c.created_at, _keys.c.id)
         if not revoked:
             query = query.where(_keys.c.revoked_at.is_(None))
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             rows = connection.execute(query).mappings().all()
         return [Key(**{**row, "role": Role(row["role"])}) for row in rows]
 
@@ -111,25 +115,36 @@ class KeyStore:
         found = next((key for key in self.listed() if which in (key.id, key.name)), None)
         if found is None:
             raise NotFound(f"There is no key of that id or name: {which[:80]}")
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(update(_keys).where(_keys.c.id == found.id).values(revoked_at=_now()))
         return found
 
     def note_use(self, ids: Iterable[str]) -> None:
         """Remembers that these keys were used just now."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(update(_keys).where(_keys.c.id.in_(list(ids))).values(last_used_at=_now()))
 
     def signing_secret(self) -> bytes:
         """What links and sessions are signed with: the same for every server on this database, made when missing."""
-        with suppress(IntegrityError), self._engine.begin() as connection:  # it is there already: that one counts
+        with suppress(IntegrityError), self._transaction() as connection:  # it is there already: that one counts
             connection.execute(insert(_secrets).values(name="signing", value=secrets.token_hex(32)))
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             value: str = connection.execute(select(_secrets.c.value).where(_secrets.c.name == "signing")).scalar_one()
         return bytes.fromhex(value)
 
     def close(self) -> None:
         self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """Raises IntegrityError for a row that is there already."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except IntegrityError:
+            raise
+        except SQLAlchemyError as error:
+            raise SettingsError(_UNUSABLE) from error
 
 
 def _patient(connection: object, record: object) -> None:

@@ -20,7 +20,7 @@ from chatterbox_plus.access.caller import ANYBODY, STRANGER, Caller, Role
 from chatterbox_plus.access.key import Key
 from chatterbox_plus.access.keyring import Keyring
 from chatterbox_plus.api.errors import plus_reply
-from chatterbox_plus.errors import RateLimited, Unauthorized
+from chatterbox_plus.errors import RateLimited, SettingsError, Unauthorized
 
 COOKIE = "chatterbox_session"
 OUTPUTS = "/outputs/"
@@ -47,6 +47,7 @@ _PUBLIC_BELOW = ("/assets/", "/v1/models/", "/models/")
 _SESSION = "/api/v1/session"
 _NEEDED = "This server asks for a key: send it as Authorization: Bearer … or as x-api-key"
 _WRONG = "The key is not one of this server's, or was revoked"
+_ENDED = "This link has expired, was revoked, or is not whole: ask for a new one"
 
 
 def is_public(method: str, path: str) -> bool:
@@ -77,12 +78,17 @@ class Access:
         keyring: Keyring | None = scope["app"].state.api.keyring
         if keyring is not None:
             if keyring.stale:
-                await asyncio.to_thread(keyring.refresh)
+                try:
+                    await asyncio.to_thread(keyring.refresh)
+                except SettingsError as lost:
+                    if not public:
+                        await plus_reply(scope, lost)(scope, receive, send)
+                        return
             shown = _shown_key(headers)
             key = _find(keyring, shown, scope, headers)
             caller = key.caller if key else _stranger(keyring, scope)
             if not (caller.known or caller.link or public):
-                error = Unauthorized(_WRONG if shown else _NEEDED)
+                error = Unauthorized(_WRONG if shown else _ENDED if _is_link(scope) else _NEEDED)
                 answer = plus_reply(scope, error)
                 answer.headers["WWW-Authenticate"] = "Bearer"
                 await answer(scope, receive, send)
@@ -126,6 +132,10 @@ def _find(keyring: Keyring, shown: str, scope: Scope, headers: Headers) -> Key |
         return keyring.find(shown)
     cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
     return keyring.of_session(cookie) if cookie and _from_our_page(scope, headers) else None
+
+
+def _is_link(scope: Scope) -> bool:
+    return scope["path"].startswith(OUTPUTS) and b"signature=" in scope["query_string"]
 
 
 def _stranger(keyring: Keyring, scope: Scope) -> Caller:
