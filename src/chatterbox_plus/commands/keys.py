@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             if args.json:
                 common.print_json({"success": True, "key": text, **_shown(key)})
             else:
-                common.talk(args, "This is the only time the key is shown:")
+                common.talk(args, f"This is the only time the key for {settings.paths.data_dir} is shown:")
                 common.print_lines([text])
             if not settings.api.api_key_required:
                 common.talk(args, "The server does not ask for keys yet: set CHATTERBOX_API_KEY_REQUIRED=true")
@@ -78,17 +78,23 @@ def _list(args: argparse.Namespace, keys: list[Key]) -> None:
     if args.json:
         common.print_json({"success": True, "keys": [_shown(key) for key in keys]})
         return
-    columns = ("id", "name", "role", "project", "requests/min", "made", "last used", "revoked")
     rows = [[str(value if value is not None else "") for value in _shown(key).values()] for key in keys]
     if not sys.stdout.isatty():
         common.print_lines("\t".join(row) for row in rows)
         return
+    if not keys:
+        common.talk(args, "There are no keys yet: chatterbox-plus keys add NAME")
+        return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*row)
+    # The id must be readable whole on a narrow terminal, to revoke by: times are shortened to dates.
+    columns = ["id", "name", "role", "project", "per min", "made", "last used", *["revoked"][: args.revoked]]
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column in ("id", "made", "last used", "revoked"))
+    for identity, name, role, project, rate, *times in rows:
+        table.add_row(identity, name, role, project, rate, *(time[:10] for time in times[: 2 + args.revoked]))
     Console().print(table)
 
 
