@@ -63,7 +63,7 @@ class Server(Section):
     log_format: Annotated[LogFormat, BeforeValidator(_lower)] = "text"
     public_url: str = ""
     trusted_hosts: Names = ()
-    drain_seconds: float = Field(20, ge=0, description="How long requests under way may still take at the stop.")
+    drain_seconds: float = Field(20, ge=0, description="Seconds that requests under way may still take at the stop.")
     debug: bool = False
     reload: bool = False
 

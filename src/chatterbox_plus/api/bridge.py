@@ -215,7 +215,7 @@ class LiveResponse(StreamingResponse):
         except Stalled as error:
             _log.warning("%s", error.message)
         except Cancelled:
-            _log.info("the listener left")
+            _log.info("ended early: the listener left, or the server is being stopped")
         except PlusError as error:
             blame(scope, error.status, error.code)
             # Returning without the last message makes the server close the connection without ending the body.

@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
                 async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
                     loop = asyncio.get_running_loop()
                     loop.call_later(settings.server.drain_seconds, app.state.api.bridge.stop)
+                    if self.server_state.tasks:
+                        _ask_for_patience(len(self.server_state.tasks), settings.server.drain_seconds)
                     await super().shutdown(sockets)
 
             server = Server(config)
@@ -169,6 +171,13 @@ def _introduce(settings: Settings, listener: socket.socket, studio: "Studio", ke
         lines += ["  nobody has a key yet: chatterbox-plus keys add NAME --role admin"]
     lines += _warning(settings, port)
     sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.flush()
+
+
+def _ask_for_patience(under_way: int, seconds: float) -> None:
+    sys.stderr.write(
+        f"Stopping. Requests under way: {under_way}; they get {seconds:g} s. Ctrl-C again ends them now.\n"
+    )
     sys.stderr.flush()
 
 
