@@ -99,7 +99,10 @@ class GuardedClient:
                 try:
                     return self._follow(target, file, max_bytes, watch)
                 except Forbidden:
-                    message = f"this server may not fetch audio from {target.shown}, or from where that leads"
+                    message = (
+                        f"this server may not fetch audio from {target.shown}, or from where that leads: "
+                        "api.allowed_hosts names what is allowed besides public hosts"
+                    )
                     raise PermissionDenied(message, param=param) from None
                 except FileTooLarge as error:
                     raise FileTooLarge(error.message, param=param) from None
