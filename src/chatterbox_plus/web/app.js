@@ -62,7 +62,9 @@ async function speak() {
   player.src = URL.createObjectURL(await reply.blob());
   player.hidden = false;
   status.textContent = `Made ${Number(reply.headers.get("X-Audio-Duration")).toFixed(1)} s of speech.`;
-  await player.play();
+  await player.play().catch((error) => {
+    if (error.name !== "NotAllowedError") throw error; // the browser wants a click: the player is there for it
+  });
 }
 
 function onSubmit(of, action) {
