@@ -31,11 +31,13 @@ clean:
 
 # The package is installed editable, so only a change of pyproject.toml (or, for tests, of the pins) installs again.
 $(VENV)/.base: pyproject.toml
+	@echo "Installing into $(VENV); this takes a minute, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV), with the tools; this takes a minute or two, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(VENV)/.base $@
