@@ -16,6 +16,7 @@ from chatterbox_plus.errors import (
     PermissionDenied,
     PlusError,
     StorageFull,
+    StorageUnwritable,
     UnsupportedFormat,
 )
 from chatterbox_plus.library import changes, writing
@@ -182,6 +183,29 @@ def test_a_full_disk_leaves_nothing_half(store, uploaded, monkeypatch, at):
     assert tree(store) in ([], ["a.wav", "a.wav.json"])
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_upload_whose_sidecar_cannot_be_written_is_not_there(store, uploaded, overwrite):
+    (store.root / "a.wav.json").mkdir()
+    with pytest.raises(StorageUnwritable):
+        save(store, uploaded(), "", "a.wav", lambda _: {}, overwrite=overwrite)
+    assert [path.name for path in store.root.iterdir()] == ["a.wav.json"]
+
+
+def test_what_cannot_be_replaced_keeps_what_was_known_of_it(store, uploaded, monkeypatch):
+    path = save(store, uploaded(b"old"), "", "a.wav", lambda _: {"name": "old"})
+    original = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        if Path(target) == path:
+            raise PermissionError(errno.EACCES, "somebody reads it")
+        return original(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(StorageUnwritable):
+        save(store, uploaded(b"new"), "", "a.wav", lambda _: {"name": "new"}, overwrite=True)
+    assert (path.read_bytes(), sidecar(store, path)) == (b"old", {"name": "old"})
+
+
 @pytest.mark.parametrize("name", ["a.txt", "wav", ".wav", "a", "a.json", "a.wav.json", "a.exe", " .mp3 "])
 def test_only_audio_names_are_stored(store, uploaded, name):
     with pytest.raises(UnsupportedFormat):
@@ -334,6 +358,21 @@ def test_a_sidecar_goes_with_the_last_format(outputs):
     second = delete(outputs, [outputs.root / "p" / "t.mp3"])
     assert (second.audio, second.sidecars) == (["p/t.mp3"], ["p/t.json"])
     assert tree(outputs) == ["p/t2.json", "p/t2.wav", "t.json"]
+
+
+def test_a_format_deleted_by_another_meanwhile_is_passed_over(outputs, monkeypatch):
+    fill(outputs, "t.wav", "t.mp3", "t.flac")
+    first, *_ = found = formats_of(outputs, outputs.root / "t.wav")
+    original = Path.stat
+
+    def gone(self: Path, **more: bool) -> os.stat_result:
+        status = original(self, **more)
+        if self.suffix == ".mp3":
+            (outputs.root / "t.wav").unlink(missing_ok=True)
+        return status
+
+    monkeypatch.setattr(Path, "stat", gone)
+    assert formats_of(outputs, first) == found
 
 
 def test_an_old_sidecar_in_the_root_goes_if_it_was_this_generations(outputs):

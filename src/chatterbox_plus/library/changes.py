@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,12 +83,17 @@ def save(
             with store.lock(store.sidecar(path)):
                 told.write_bytes(dump_json(describe(old)))
                 sync(told)
-                if overwrite:
-                    told.replace(store.sidecar(path))
+                new = not os.path.lexists(path)
+                if overwrite:  # the recording first: Windows refuses while somebody reads the old one
                     part.replace(path)
                 else:
                     _publish(part, path)
+                try:
                     told.replace(store.sidecar(path))
+                except OSError:
+                    if new:
+                        discard(path)
+                    raise
             sync_folder(path.parent)
     finally:
         discard(part)
@@ -202,12 +208,16 @@ def _is_about(store: Store, sidecar: Path, gone: Path) -> bool:
 
 def _with_suffixes(store: Store, stem: Path) -> Iterator[Path]:
     """The audio files of that stem, whatever the case of their extensions commonly is."""
-    seen: list[Path] = []
+    seen: list[os.stat_result] = []
     for suffix in store.suffixes:
         for written in (suffix, suffix.upper(), suffix.title()):
             path = stem.with_name(stem.name + written)
-            if path.is_file() and not any(path.samefile(other) for other in seen):
-                seen.append(path)
+            try:
+                status = path.stat()
+            except OSError:  # not there, or not any more
+                continue
+            if stat.S_ISREG(status.st_mode) and not any(os.path.samestat(status, other) for other in seen):
+                seen.append(status)
                 yield path
 
 
