@@ -7,10 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -71,6 +75,30 @@ def test_it_answers_where_it_says_and_stops_with_all_its_children(shell: Shell, 
         assert process.wait(10) == 0
         _, alive = psutil.wait_procs(children, timeout=5)
         assert alive == []
+
+
+def test_a_second_interrupt_ends_what_is_under_way_and_tells_its_client(shell: Shell) -> None:
+    body = json.dumps({"text": "This takes a while. " * 400, "reference_audio_filename": "narrator.wav"}).encode()
+    with serving(shell, "--drain-s", "300") as (process, said), ThreadPoolExecutor(1) as pool:
+        address = urlsplit(url_in(said))
+        client = HTTPConnection(address.hostname or "", address.port, timeout=60)
+        client.request("POST", "/api/v1/tts", body, {"Content-Type": "application/json"})
+        reply = pool.submit(client.getresponse)
+        while not busy(url_in(said)):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        while "Stopping. Requests under way: 1;" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert reply.result(60).status == 503
+        assert process.wait(20) == 0
+        assert "Traceback" not in process.stderr.read()
+
+
+def busy(url: str) -> int:
+    with urllib.request.urlopen(url + "/api/v1/health", timeout=10) as reply:
+        return int(json.load(reply)["engine"]["busy"])
 
 
 def test_a_port_in_use_is_told_of_at_once(shell: Shell) -> None:

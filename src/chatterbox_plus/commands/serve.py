@@ -10,10 +10,12 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -80,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
             )
 
             class Server(uvicorn.Server):
+                hurry: Callable[[], object] | None = None  # there while a second signal has something to end
+
                 async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                     await super().startup(sockets)
                     if self.started:
@@ -89,8 +93,16 @@ def run(args: argparse.Namespace) -> int:
                     loop = asyncio.get_running_loop()
                     loop.call_later(settings.server.drain_seconds, app.state.api.bridge.stop)
                     if self.server_state.tasks:
+                        self.hurry = lambda: loop.call_soon_threadsafe(app.state.api.bridge.stop)
                         _ask_for_patience(len(self.server_state.tasks), settings.server.drain_seconds)
                     await super().shutdown(sockets)
+
+                def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                    if self.hurry:  # clients are still told; uvicorn would drop them, with a traceback for each
+                        self.hurry()
+                        self.hurry = None
+                    else:
+                        super().handle_exit(sig, frame)
 
             server = Server(config)
             server.run([listener])
@@ -106,7 +118,7 @@ def _share_memory() -> None:
         libc.mallopt(_M_ARENA_MAX, 2)
 
 
-def _interrupt(number: int, frame: object) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
