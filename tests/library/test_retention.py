@@ -5,9 +5,12 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from chatterbox_plus.library import survey
 from chatterbox_plus.library.holds import Hold, held, remove
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.retention import Policy, Retention
@@ -214,6 +217,17 @@ def test_what_two_hold_stays_until_both_let_go(tmp_path: Path) -> None:
     assert not held(file)
     assert remove([file])
     assert not file.exists()
+
+
+def test_a_junction_is_no_folder_to_look_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows says of them that they are folders and no links; retention must not empty what they lead to."""
+    monkeypatch.setattr(survey, "_WINDOWS", True)
+    for tag, own in ((0, True), (0xA0000003, False)):
+        entry = SimpleNamespace(
+            is_dir=lambda follow_symlinks: True,
+            stat=lambda follow_symlinks, tag=tag: SimpleNamespace(st_reparse_tag=tag),
+        )
+        assert survey.is_own_folder(cast("os.DirEntry[str]", entry)) is own
 
 
 def test_a_tally_counts_what_counts_and_weighs_all(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from chatterbox_plus.library.entries import Entry, Stat
+from chatterbox_plus.library.survey import is_own_folder
 
 PASS_S = 1.0  # how old a change in place may be before it shows
 _PASS_SHARE = 10  # a pass is made at most so much more rarely than it takes, on slow disks and in huge stores
@@ -224,9 +225,8 @@ class Index:
                 name = entry.name
                 if name.startswith("."):
                     continue
-                if entry.is_dir(follow_symlinks=False):
-                    if not getattr(entry, "is_junction", bool)():  # Windows' links to folders, known from 3.12 on
-                        subfolders.append(name)
+                if is_own_folder(entry):
+                    subfolders.append(name)
                 elif name.endswith(".json") or name[name.rfind(".") :].lower() in self._suffixes:
                     if name in known and known[name].inode == entry.inode():
                         stats[name] = known[name]

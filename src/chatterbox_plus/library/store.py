@@ -31,7 +31,7 @@ from chatterbox_plus.library import holds
 from chatterbox_plus.library.index import Index
 from chatterbox_plus.library.measuring import Measuring
 from chatterbox_plus.library.naming import any_spelling, is_device, nfc, parts, safe_folder, safe_name, shown
-from chatterbox_plus.library.survey import Found, files_below
+from chatterbox_plus.library.survey import Found, files_below, is_own_folder
 from chatterbox_plus.library.writing import (
     TEMPORARY_SUFFIXES,
     Reservation,
@@ -373,7 +373,7 @@ class Store:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
-                    if entry.is_dir(follow_symlinks=False):
+                    if is_own_folder(entry):
                         folders.append(f"{above}{entry.name}/")
                     else:
                         with contextlib.suppress(OSError):  # a link that leads to itself

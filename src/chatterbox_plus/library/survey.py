@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,17 @@ class Tally:
     size_bytes: int
 
 
+_WINDOWS = os.name == "nt"
+_JUNCTION = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", 0xA0000003)  # Python knows the name on Windows only
+
+
+def is_own_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a folder, and neither a link to one nor a junction, which Windows calls no link. Raises OSError."""
+    if not entry.is_dir(follow_symlinks=False):
+        return False
+    return not _WINDOWS or getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0) != _JUNCTION
+
+
 def files_below(root: Path, *, hidden: bool = False) -> Iterator[Found]:
     """Every regular file, in no order; links are neither followed nor given. hidden: also names beginning with a dot.
 
@@ -36,11 +48,11 @@ def files_below(root: Path, *, hidden: bool = False) -> Iterator[Found]:
                 if entry.name.startswith(".") and not hidden:
                     continue
                 with contextlib.suppress(FileNotFoundError):
-                    if entry.is_dir(follow_symlinks=False):
+                    if is_own_folder(entry):
                         folders.append(entry.path)
                     elif entry.is_file(follow_symlinks=False):
-                        stat = entry.stat(follow_symlinks=False)
-                        yield Found(Path(entry.path), stat.st_size, stat.st_mtime)
+                        status = entry.stat(follow_symlinks=False)
+                        yield Found(Path(entry.path), status.st_size, status.st_mtime)
 
 
 def tally(root: Path, suffixes: Container[str] | None = None) -> Tally:
