@@ -187,13 +187,14 @@ def test_temporary_files_go_with_their_request(library, data):
 
 
 def test_the_sweep_removes_abandoned_requests_and_leaves_the_rest(library, data):
-    for name in ("request-old", "request-busy", "request-new", "theirs"):
+    old, busy, new = (f"request-{digit * 16}" for digit in "0bf")
+    for name in (old, busy, new, "theirs", "request-theirs"):
         (data / "temp" / name).mkdir()
         (data / "temp" / name / "x.wav").write_bytes(b"x")
-    for name in ("request-old", "request-old/x.wav", "request-busy", "theirs", "theirs/x.wav"):
+    for name in (old, f"{old}/x.wav", busy, "theirs", "theirs/x.wav", "request-theirs", "request-theirs/x.wav"):
         os.utime(data / "temp" / name, (0, 0))
     assert library.sweep() == 1
-    assert {p.name for p in (data / "temp").iterdir()} == {"request-busy", "request-new", "theirs"}
+    assert {p.name for p in (data / "temp").iterdir()} == {busy, new, "theirs", "request-theirs"}
 
 
 def test_starter_files_are_made_once_and_stay_deleted(library):

@@ -18,6 +18,7 @@ from chatterbox_plus.library.survey import Tally, tally
 
 HOUR, DAY = 3600.0, 86_400.0
 KB = 1000
+DEAD = "request-" + "dead" * 4  # the folder of a request that crashed
 TTS = "tts_2026-01-02_030405_000001_temp0.75"
 
 
@@ -127,13 +128,13 @@ def test_temporary_files_go_by_age_and_by_count_but_never_those_of_a_running_req
     put(library.temp / "download_1.wav", KB, 9 * DAY)
     for n in range(4):
         put(library.temp / f"chunk{n}.wav", KB, (2 + n) * HOUR)
-    crashed = put(library.temp / "request-dead" / "upload.wav", KB, 8 * DAY)
+    crashed = put(library.temp / DEAD / "upload.wav", KB, 8 * DAY)
     aged(crashed.parent, 8 * DAY)
     with library.temporary() as running:
         put(running.path(".wav"), KB, 30 * DAY)
         aged(running.folder, 30 * DAY)
         report = Retention(library, Policy(temp_max_files=3, temp_max_age_s=7 * DAY)).run()
-        assert set(report["temp_age_cleanup"].files) == {"temp/download_1.wav", "temp/request-dead/upload.wav"}
+        assert set(report["temp_age_cleanup"].files) == {"temp/download_1.wav", f"temp/{DEAD}/upload.wav"}
         assert report["temp_age_cleanup"].folders == 1
         assert report["temp_count_cleanup"].files == ["temp/chunk3.wav", "temp/chunk2.wav"]
         assert len(list(running.folder.iterdir())) == 1
@@ -143,10 +144,13 @@ def test_in_a_folder_that_is_not_ours_alone_only_our_own_temporary_files_go(tmp_
     elsewhere = tmp_path / "elsewhere"
     library = Library(*(tmp_path / "data" / name for name in ("voices", "inputs", "outputs")), elsewhere)
     foreign = put(elsewhere / "foreign.wav", KB, 99 * DAY)
-    ours = put(elsewhere / "request-dead" / "upload.wav", KB, 99 * DAY)
+    namesake = put(elsewhere / "request-of-another-program" / "upload.wav", KB, 99 * DAY)
+    aged(namesake.parent, 99 * DAY)
+    ours = put(elsewhere / DEAD / "upload.wav", KB, 99 * DAY)
     aged(ours.parent, 99 * DAY)
     Retention(library, Policy(temp_max_files=1, temp_max_age_s=1)).run()
     assert foreign.exists()
+    assert namesake.exists()
     assert not ours.parent.exists()
 
 

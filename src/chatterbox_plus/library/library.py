@@ -25,7 +25,9 @@ from chatterbox_plus.library.store import Store
 from chatterbox_plus.library.writing import dump_json, publish, raise_if_full, room_checked, write_whole
 
 MARKER = ".chatterbox-plus.json"
-TEMPORARY = "request-"  # how the folder of one request in temp begins
+_REQUEST = "request-"
+REQUEST_FOLDERS = _REQUEST + "[0-9a-f]" * 16
+"""A pattern of what only our folders of single requests in temp are called: temp may be everybody's."""
 ABANDONED_S = 86_400.0  # a request's folder in which nothing was written for so long has no request any more
 _log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class Temporary:
     """Files of one request, gone with it: `with library.temporary() as files: files.path(".wav")`."""
 
     def __init__(self, root: Path) -> None:
-        self.folder = root / f"{TEMPORARY}{secrets.token_hex(8)}"
+        self.folder = root / f"{_REQUEST}{secrets.token_hex(8)}"
 
     def path(self, suffix: str = "") -> Path:
         """A name that nobody has, in a folder that only this request knows. suffix: ours, never the client's."""
@@ -132,7 +134,7 @@ class Library:
         """At start: removes what crashed processes left half-written or in temp; how much that was."""
         removed = sum(store.sweep() for store in (self.voices, self.inputs, self.outputs))
         oldest = time.time() - ABANDONED_S
-        for folder in self.temp.glob(TEMPORARY + "*"):
+        for folder in self.temp.glob(REQUEST_FOLDERS):
             with contextlib.suppress(FileNotFoundError):  # its request ended this moment
                 if max(path.lstat().st_mtime for path in (folder, *folder.rglob("*"))) < oldest:
                     _remove_folder(folder)

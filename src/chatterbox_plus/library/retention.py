@@ -15,7 +15,7 @@ from threading import Event
 from typing import Literal
 
 from chatterbox_plus.library import holds
-from chatterbox_plus.library.library import ABANDONED_S, TEMPORARY, Library
+from chatterbox_plus.library.library import ABANDONED_S, REQUEST_FOLDERS, Library
 from chatterbox_plus.library.store import Store
 from chatterbox_plus.library.survey import Found, files_below
 
@@ -208,7 +208,7 @@ def _leftovers(library: Library) -> Iterator[_Unit]:
 def _temporary(library: Library) -> Iterator[_Unit]:
     """A request's folder as a whole, everything else file by file, if the folder is ours alone."""
     requests: dict[Path, _Unit] = {}
-    for path in library.temp.glob(TEMPORARY + "*"):
+    for path in library.temp.glob(REQUEST_FOLDERS):
         if path.is_dir() and not path.is_symlink():
             requests[path] = _Unit(f"temp/{path.name}/", [], path, ABANDONED_S)
     for found in files_below(library.temp, hidden=True):
