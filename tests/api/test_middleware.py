@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from chatterbox_plus.api.middleware import WORK_PATHS
+from chatterbox_plus.api.middleware import FORM_PATHS, WORK_PATHS
 from chatterbox_plus.settings import Api, Server, Settings
 from tests.api.fake_studio import FakeStudio
 from tests.api.live_server import LiveServer, serve
@@ -211,3 +211,13 @@ def test_every_route_that_makes_audio_is_refused_by_a_full_house(server: LiveSer
     }
     bare = {path.removeprefix("/v1") for path in making if path.startswith("/v1/")}
     assert making | bare | {"/v1/audio/speech", "/audio/speech"} == WORK_PATHS
+
+
+def test_every_route_that_takes_files_takes_large_bodies(server: LiveServer) -> None:
+    document = server.get("/openapi.json").json()
+    taking = {
+        path
+        for path, methods in document["paths"].items()
+        if "multipart/form-data" in methods.get("post", {}).get("requestBody", {}).get("content", {})
+    }
+    assert taking == FORM_PATHS

@@ -46,7 +46,7 @@ PUBLIC = frozenset(
 _PUBLIC_BELOW = ("/assets/", "/v1/models/", "/models/")
 _SESSION = "/api/v1/session"
 _NEEDED = "This server asks for a key: send it as Authorization: Bearer … or as x-api-key"
-_WRONG = "The key is not one of this server's, or was revoked"
+WRONG_KEY = "The key is not one of this server's, or was revoked"
 _ENDED = "This link has expired, was revoked, or is not whole: ask for a new one"
 
 
@@ -88,7 +88,7 @@ class Access:
             key = _find(keyring, shown, scope, headers)
             caller = key.caller if key else _stranger(keyring, scope)
             if not (caller.known or caller.link or public):
-                error = Unauthorized(_WRONG if shown else _ENDED if _is_link(scope) else _NEEDED)
+                error = Unauthorized(WRONG_KEY if shown else _ENDED if _is_link(scope) else _NEEDED)
                 answer = plus_reply(scope, error)
                 answer.headers["WWW-Authenticate"] = "Bearer"
                 await answer(scope, receive, send)

@@ -79,7 +79,7 @@ async def concat(
         )
     result = await state.bridge.run(request, lambda cancel: studio.join(options, cancel=cancel, also=wanted))
     if mode == "stream":
-        return file_reply(request, state, result, wanted, made_headers(None, result.notes))
+        return file_reply(state, result, wanted, made_headers(None, result.notes))
     extra = {
         "output_files": [file.filename for file in result.files],
         "files": links(result.files),

@@ -127,7 +127,7 @@ async def _answer(request: Request, state: ApiState, job: _Job, mode: str, wante
         )
     result = await state.bridge.run(request, lambda cancel: job.run(state, cancel, wanted))
     if mode == "stream":
-        return file_reply(request, state, result, wanted, made_headers(result.model, result.notes))
+        return file_reply(state, result, wanted, made_headers(result.model, result.notes))
     return json_reply(request, "Voice conversion completed successfully", result, {"model": result.model})
 
 

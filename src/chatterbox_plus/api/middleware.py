@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chatterbox_plus.api.access import OUTPUTS
+from chatterbox_plus.api.access import OUTPUTS, SAFE_METHODS
 from chatterbox_plus.api.bridge import blame_of
 from chatterbox_plus.api.errors import plus_reply
 from chatterbox_plus.api.metrics import Metrics
@@ -68,7 +68,6 @@ LOCAL_DOMAINS = (".local", ".home.arpa", ".internal", ".test", ".lan", ".home", 
 NO_ROUTE = "(none)"  # what a request that meets no route is counted as
 _SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _log = logging.getLogger(__name__)
 
 
@@ -198,10 +197,10 @@ class Door:
         """Whether a page elsewhere sent this without being told that it may, or asks whether it may and may not."""
         if origin is not None:
             asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
-            return (asks or scope["method"] not in _SAFE_METHODS) and not self._welcome(origin, host)
+            return (asks or scope["method"] not in SAFE_METHODS) and not self._welcome(origin, host)
         # An image or a script of another site: browsers name no origin then, but say what it is (Fetch Metadata). Of
         # what changes something they name it, unless somebody has told them not to.
-        unsafe = scope["method"] not in _SAFE_METHODS or headers.get("sec-fetch-mode") == "no-cors"
+        unsafe = scope["method"] not in SAFE_METHODS or headers.get("sec-fetch-mode") == "no-cors"
         return unsafe and headers.get("sec-fetch-site") == "cross-site"
 
     def _welcome(self, origin: str, host: str) -> bool:

@@ -217,7 +217,7 @@ async def concat_mixed(
             )
         result = await state.bridge.run(request, lambda cancel: job.run(state, cancel, wanted))
     if mode == "stream":
-        return file_reply(request, state, result, wanted, made_headers(None, result.notes))
+        return file_reply(state, result, wanted, made_headers(None, result.notes))
     metadata = _metadata(job.options, result)
     extra = {
         "output_files": [file.filename for file in result.files],

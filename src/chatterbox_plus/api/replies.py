@@ -120,9 +120,7 @@ def format_of(value: str | None) -> str | None:
     return name
 
 
-def file_reply(
-    request: Request, state: ApiState, result: Result, format: str | None, headers: dict[str, str]
-) -> Response:
+def file_reply(state: ApiState, result: Result, format: str | None, headers: dict[str, str]) -> Response:
     """The finished file of that format (None: the first), with links to the others."""
     sent = result.files[0] if format is None else next(file for file in result.files if file.format == format)
     others = [f"{file.format}:{file.url}" for file in result.files if file is not sent]

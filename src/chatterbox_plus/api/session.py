@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from chatterbox_plus.access.caller import Caller
 from chatterbox_plus.access.signing import LINK_MAX_S, SESSION_S
-from chatterbox_plus.api.access import COOKIE
+from chatterbox_plus.api.access import COOKIE, WRONG_KEY
 from chatterbox_plus.api.errors import Reply, now
 from chatterbox_plus.api.lists import NAMED
 from chatterbox_plus.api.replies import ERRORS
@@ -61,7 +61,7 @@ async def begin(body: SessionRequest, request: Request, state: State) -> Respons
         return _reply(state, state.caller)
     key = state.keyring.find(body.key.strip())
     if key is None:
-        raise Unauthorized("The key is not one of this server's, or was revoked")
+        raise Unauthorized(WRONG_KEY)
     answer = _reply(state, key.caller)
     answer.set_cookie(
         COOKIE,

@@ -65,7 +65,7 @@ async def speak(
         )
     result = await state.bridge.run(request, lambda cancel: studio.speak(options, cancel=cancel, also=wanted))
     if mode == "stream":
-        return file_reply(request, state, result, wanted, made_headers(result.model, result.notes, result.seed))
+        return file_reply(state, result, wanted, made_headers(result.model, result.notes, result.seed))
     extra: dict[str, Any] = {"generation_seed_used": result.seed, "model": result.model, "passages": result.passages}
     if result.uncut:
         extra["uncut_file"] = links([result.uncut])[0]
