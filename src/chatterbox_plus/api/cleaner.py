@@ -5,22 +5,15 @@ import threading
 import time
 from collections import deque
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from chatterbox_plus.api.errors import now
 from chatterbox_plus.library.library import Library
-from chatterbox_plus.library.retention import Policy, Removed, Retention, Target
+from chatterbox_plus.library.retention import Policy, PolicyName, Removed, Retention, Target
 from chatterbox_plus.library.survey import tally
 from chatterbox_plus.settings import Settings
 
-POLICIES = (
-    "corrupted_files_cleanup",
-    "temp_age_cleanup",
-    "temp_count_cleanup",
-    "output_size_cleanup",
-    "output_age_cleanup",
-    "vc_inputs_size_cleanup",
-)
+POLICIES: tuple[PolicyName, ...] = get_args(PolicyName)
 REMEMBERED = 5  # cleanings
 LISTED = 1000  # names of files for each policy in a reply
 _LISTED_LATER = 50  # and in the history
@@ -128,7 +121,7 @@ class Cleaner:
             _log.warning("outputs are at %.0f %% of %s: beyond it the oldest go", 100 * used / most, _OUTPUTS_LIMIT)
 
 
-def _report(done: dict[str, Removed], listed: int) -> dict[str, Any]:
+def _report(done: dict[PolicyName, Removed], listed: int) -> dict[str, Any]:
     files = sum(len(removed.files) for removed in done.values())
     freed = sum(removed.bytes_freed for removed in done.values())
     return {

@@ -20,8 +20,16 @@ from chatterbox_plus.library.store import Store
 from chatterbox_plus.library.survey import Found, files_below
 
 Target = Literal["all", "outputs", "temp", "old_files"]
+PolicyName = Literal[
+    "corrupted_files_cleanup",
+    "temp_age_cleanup",
+    "temp_count_cleanup",
+    "output_size_cleanup",
+    "output_age_cleanup",
+    "vc_inputs_size_cleanup",
+]
 YOUNGEST_S = 3600.0  # nothing younger is ever removed: another process may be at work with it
-SOMEBODYS = frozenset({"output_size_cleanup", "output_age_cleanup", "vc_inputs_size_cleanup"})
+SOMEBODYS: frozenset[PolicyName] = frozenset({"output_size_cleanup", "output_age_cleanup", "vc_inputs_size_cleanup"})
 """Policies that remove what somebody made or sent: whoever runs the server should see that in the log."""
 _GENERATED = re.compile(r"(tts|vc|concat|mixed)_\d{4}-\d{2}-\d{2}_")
 _UNCUT = "_uncut"  # the second file beside a generation, under its stem with this added
@@ -86,7 +94,7 @@ class Retention:
         max_age_s: float | None = None,
         dry_run: bool = False,
         stop: Event | None = None,
-    ) -> dict[str, Removed]:
+    ) -> dict[PolicyName, Removed]:
         """Policy name -> what it removed; dry_run: would remove, and nothing is touched.
 
         target: "outputs" and "temp" are the policies of that folder, "all" is every policy; "old_files" removes
@@ -120,7 +128,7 @@ class Retention:
 
 class _Run:
     def __init__(self, dry_run: bool, stop: Event) -> None:
-        self.report: dict[str, Removed] = {}
+        self.report: dict[PolicyName, Removed] = {}
         self._dry_run, self._stop = dry_run, stop
         self._now = time.time()
         self._gone: set[str] = set()  # by name: a dry run must not count anything twice
@@ -128,14 +136,16 @@ class _Run:
     def age_s(self, unit: _Unit) -> float:
         return self._now - unit.modified
 
-    def drop(self, policy: str, units: Iterable[_Unit]) -> None:
+    def drop(self, policy: PolicyName, units: Iterable[_Unit]) -> None:
         removed = self.report.setdefault(policy, Removed())
         for unit in units:
             if self._stop.is_set():
                 return
             self._remove(unit, policy, removed)
 
-    def drop_oldest(self, policy: str, units: Iterable[_Unit], most: int, weight: Callable[[_Unit], int]) -> None:
+    def drop_oldest(
+        self, policy: PolicyName, units: Iterable[_Unit], most: int, weight: Callable[[_Unit], int]
+    ) -> None:
         """Until what is left weighs no more than `most`."""
         removed = self.report.setdefault(policy, Removed())
         left = sorted((unit for unit in units if unit.name not in self._gone), key=lambda unit: unit.modified)
@@ -146,7 +156,7 @@ class _Run:
             if self._remove(unit, policy, removed):
                 total -= weight(unit)
 
-    def _remove(self, unit: _Unit, policy: str, removed: Removed) -> bool:
+    def _remove(self, unit: _Unit, policy: PolicyName, removed: Removed) -> bool:
         if unit.name in self._gone or self.age_s(unit) < unit.youngest_s:
             return False
         paths = [found.path for found in unit.all]
