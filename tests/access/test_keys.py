@@ -73,6 +73,14 @@ def test_a_running_server_learns_of_changes(store: KeyStore, monkeypatch: pytest
     assert store.listed()[0].last_used_at is not None
 
 
+def test_a_session_uses_its_key(store: KeyStore) -> None:
+    key, _ = store.add("mine")
+    keys = ring(store)
+    assert keys.of_session(keys.signer.session(key.id)) == key
+    keys.close()
+    assert store.listed()[0].last_used_at is not None
+
+
 @pytest.mark.parametrize("name", ["", "   ", "a/b", "x" * 65, "a\nb", "a\x1b[0m", "<b>"])
 def test_a_name_is_plain_text(name: str, store: KeyStore) -> None:
     with pytest.raises(InvalidOption):

@@ -66,8 +66,10 @@ class Keyring:
 
     def of_session(self, cookie: str) -> Key | None:
         """The key a page's cookie stands for, while both are good."""
-        key = self.signer.session_key(cookie)
-        return self._keys.get(key) if key else None
+        key = self._keys.get(self.signer.session_key(cookie) or "")
+        if key is not None:
+            self._used[key.id] = None
+        return key
 
     def __len__(self) -> int:
         return len(self._keys)
