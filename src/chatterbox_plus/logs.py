@@ -21,12 +21,18 @@ def set_up(level: str, format: LogFormat, handlers: Sequence[logging.Handler]) -
     if level != "debug":
         for chatty in ("uvicorn", "asyncio"):
             logging.getLogger(chatty).setLevel(logging.WARNING)  # uvicorn's greeting says less than ours
+    logging.getLogger("uvicorn.error").addFilter(_not_on_purpose)
 
 
 def dress(handler: logging.Handler, format: LogFormat) -> None:
     """Makes one handler write our lines."""
     handler.addFilter(_name_request)
     handler.setFormatter(_Lines() if format == "json" else logging.Formatter(_TEXT))
+
+
+def _not_on_purpose(record: logging.LogRecord) -> bool:
+    """A stream that breaks off ends without its last piece, and we have said why in a line of our own."""
+    return not str(record.msg).startswith("ASGI callable returned without completing response")
 
 
 def _name_request(record: logging.LogRecord) -> bool:

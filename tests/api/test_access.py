@@ -207,6 +207,13 @@ def test_without_keys_a_link_is_the_plain_address(server: LiveServer) -> None:
     assert server.post("/api/v1/outputs/intro/link").json()["url"] == "/outputs/intro.wav"
 
 
+def test_a_link_is_told_in_full_too(server: LiveServer, studio: FakeStudio) -> None:
+    path = "/api/v1/outputs/intro/link"
+    assert server.post(path).json()["full_url"] == f"{server.url}/outputs/intro.wav"
+    with serve(Settings(server=Server(public_url="https://speech.example/tts/")), studio) as named:
+        assert named.post(path).json()["full_url"] == "https://speech.example/tts/outputs/intro.wav"
+
+
 # The page's session
 
 

@@ -215,3 +215,21 @@ def test_deleting_everything_takes_three_words(house: House) -> None:
     for path in ("/api/v1/voices", "/api/v1/vc_inputs", "/api/v1/outputs"):
         for words in ("", "?confirm=true", "?all=true", "?confirm=false&all=true", "?confirm=true&all=false"):
             assert house.ask("boss", "DELETE", path + words).status_code == 400, (path, words)
+
+
+def test_a_misspelt_filter_deletes_nothing(house: House) -> None:
+    before = house.state()
+    for path in ("/api/v1/voices", "/api/v1/vc_inputs", "/api/v1/outputs"):
+        for word in ("serch", "tags", "page_size", "state"):
+            answer = house.ask("boss", "DELETE", path, params={"confirm": "true", "search": "wav", word: "x"})
+            assert answer.status_code == 422, (path, word)
+            assert answer.json()["detail"][0]["loc"] == ["query", word]
+    assert house.state() == before
+
+
+def test_the_log_says_which_key_asked_and_never_the_key(house: House) -> None:
+    house.ask("anna", "GET", "/api/v1/voices")
+    log = (house.data.parent / "server.log").read_text("utf-8")
+    key = house.keys["anna"]
+    assert f"key {key.split('_')[1]}" in log
+    assert key.split("_", 2)[2] not in log

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -193,9 +194,9 @@ def _named(scope: Scope, field: str) -> str:
 def plus_reply(scope: Scope, error: PlusError) -> Response:
     detail = None
     if error.status == 422:
-        detail = [
-            {"type": "value_error", "loc": ["body", *([error.param] if error.param else [])], "msg": error.message}
-        ]
+        where = "query" if error.param in QueryParams(scope["query_string"]) else "body"
+        loc = [where, *([error.param] if error.param else [])]
+        detail = [{"type": "value_error", "loc": loc, "msg": error.message}]
     headers = None if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     if error.status >= 500:
         _log.error("%s: %s", error.code, error.message, exc_info=error.__cause__)

@@ -17,6 +17,7 @@ from chatterbox_plus.api.lists import (
     NAMED,
     All,
     Confirm,
+    ExactFilters,
     Filenames,
     Folder,
     Kind,
@@ -146,6 +147,7 @@ async def remove(path: FilePath, state: State, confirm: Confirm = False) -> Resp
 @router.delete(
     "/api/v1/vc_inputs",
     summary="Delete many conversion inputs",
+    dependencies=[ExactFilters],
     responses=stored.replies(stored.DeleteReply, stored.DELETE_REPLY, 400, 403, 409, 422),
 )
 async def remove_many(

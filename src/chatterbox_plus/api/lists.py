@@ -1,22 +1,23 @@
 """What the three libraries' routes share: how a list is asked for and answered, how one file is found, how many go."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from chatterbox_plus.api.errors import Reply, now
 from chatterbox_plus.api.state import ApiState
-from chatterbox_plus.errors import BadRequest, FileTooLarge, InvalidAudio, NotFound
+from chatterbox_plus.errors import BadRequest, FileTooLarge, InvalidAudio, InvalidOption, NotFound
 from chatterbox_plus.library.catalog import Filter, Order, folders, summary
 from chatterbox_plus.library.changes import Deleted, delete, delete_many, formats_of
 from chatterbox_plus.library.entries import Entry, Stat
 from chatterbox_plus.library.index import Snapshot
-from chatterbox_plus.library.naming import nfc
+from chatterbox_plus.library.naming import nfc, shown
 from chatterbox_plus.library.store import Store
 
 MAX_PAGE = 100
@@ -118,6 +119,18 @@ def look(state: ApiState, store: Store, kind: Kind, path: Path) -> tuple[dict[st
             return item, sidecar
         item |= {"duration_seconds": round(info.duration_s, 3), "sample_rate": info.rate}
     return item, sidecar
+
+
+async def _every_word_known(request: Request) -> None:
+    known = {*inspect.signature(request.scope["route"].endpoint).parameters, "sort_by", "sort_order"} - {"state"}
+    for name in request.query_params:
+        if name not in known:
+            raise InvalidOption(f"There is no filter {shown(name)} here: nothing was deleted", param=name)
+
+
+ExactFilters = Depends(_every_word_known)
+"""For routes that delete many: a filter misspelt, or a page asked for, would delete what it was to spare. An order does
+no harm: the query of a list may be sent as it is."""
 
 
 async def delete_one(

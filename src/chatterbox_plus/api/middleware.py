@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chatterbox_plus.access.caller import ANYBODY
 from chatterbox_plus.api.access import OUTPUTS, SAFE_METHODS
 from chatterbox_plus.api.bridge import blame_of
 from chatterbox_plus.api.errors import plus_reply
@@ -116,14 +117,17 @@ class Introduction:
             self.metrics.failures.record(f"{method} {route}", code, blamed, name)
         if _log.isEnabledFor(logging.INFO):
             took_ms = took_s * 1000
+            key = scope["state"].get("caller", ANYBODY).key  # its id: the key itself is nobody's to read
             fields = {
                 "method": method,
                 "path": path,
                 "route": route,
                 "status": status,
                 "duration_ms": round(took_ms, 1),
+                "key": key,
             }
-            _log.info("%s %s %d %.0f ms", method, path, status, took_ms, extra={"fields": fields})
+            by = f" key {key}" if key else ""
+            _log.info("%s %s %d %.0f ms%s", method, path, status, took_ms, by, extra={"fields": fields})
 
 
 class HeadLikeGet:

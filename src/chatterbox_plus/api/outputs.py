@@ -20,6 +20,7 @@ from chatterbox_plus.api.lists import (
     NAMED,
     All,
     Confirm,
+    ExactFilters,
     Filenames,
     Flag,
     Folder,
@@ -213,6 +214,7 @@ async def remove(
 @router.delete(
     "/api/v1/outputs",
     summary="Delete many outputs",
+    dependencies=[ExactFilters],
     responses=stored.replies(stored.DeleteReply, stored.DELETE_REPLY, 400, 403, 409, 422),
 )
 async def remove_many(

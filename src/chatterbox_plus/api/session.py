@@ -34,6 +34,7 @@ _SESSION: dict[int | str, dict[str, Any]] = {
 _LINK_EXAMPLE = {
     "success": True,
     "url": "/outputs/book/intro.wav?expires=1781800000&key=0a1b2c3d&signature=5f1c…",
+    "full_url": "https://speech.example/outputs/book/intro.wav?expires=1781800000&key=0a1b2c3d&signature=5f1c…",
     "expires_in": _LINK_S,
     "timestamp": "2025-06-22T14:30:22.000Z",
 }
@@ -92,17 +93,21 @@ async def end(state: State) -> Response:
 )
 async def link(
     path: Annotated[str, PathParameter(description=NAMED, examples=["intro.wav"])],
+    request: Request,
     state: State,
     expires_in: Annotated[int, Query(ge=1, le=LINK_MAX_S, description="Seconds until it opens nothing.")] = _LINK_S,
 ) -> Response:
-    """A URL that opens this one file for anybody who has it, until it expires. Without keys: the plain URL."""
+    """A URL that opens this one file for anybody who has it, until it expires; without keys, the plain URL. `full_url`
+    begins with `public_url` where that is set, else as the request did."""
     outputs = state.studio.library.outputs
     found = await state.bridge.call(outputs.resolve, path)
     place = outputs.prefix + outputs.relative(found)
     url = output_url(place)
     if state.keyring is not None and state.caller.key is not None:
         url += "?" + state.keyring.signer.link(place, expires_in, key=state.caller.key)
-    return Reply({"success": True, "url": url, "expires_in": expires_in, "timestamp": now()})
+    base = state.settings.server.public_url or str(request.base_url)
+    full = base.rstrip("/") + url
+    return Reply({"success": True, "url": url, "full_url": full, "expires_in": expires_in, "timestamp": now()})
 
 
 def _reply(state: ApiState, caller: Caller) -> Response:

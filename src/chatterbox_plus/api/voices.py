@@ -18,6 +18,7 @@ from chatterbox_plus.api.lists import (
     NAMED,
     All,
     Confirm,
+    ExactFilters,
     Filenames,
     Folder,
     Kind,
@@ -238,6 +239,7 @@ async def remove(path: FilePath, state: State, confirm: Confirm = False) -> Resp
 @router.delete(
     "/api/v1/voices",
     summary="Delete many voices",
+    dependencies=[ExactFilters],
     responses=stored.replies(stored.DeleteReply, stored.DELETE_REPLY, 400, 403, 409, 422),
 )
 async def remove_many(
