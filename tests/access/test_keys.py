@@ -81,6 +81,13 @@ def test_a_session_uses_its_key(store: KeyStore) -> None:
     assert store.listed()[0].last_used_at is not None
 
 
+def test_keys_are_listed_in_the_order_they_were_made_in(store: KeyStore) -> None:
+    names = [f"key {number}" for number in range(12)]
+    for name in names:
+        store.add(name)
+    assert [key.name for key in store.listed()] == names
+
+
 @pytest.mark.parametrize("name", ["", "   ", "a/b", "x" * 65, "a\nb", "a\x1b[0m", "<b>"])
 def test_a_name_is_plain_text(name: str, store: KeyStore) -> None:
     with pytest.raises(InvalidOption):

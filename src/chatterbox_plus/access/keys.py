@@ -159,4 +159,5 @@ def _project_of(name: str) -> str:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    """To the microsecond: keys are listed in the order they were made in, however fast that was."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
