@@ -24,6 +24,7 @@ TONE = EngineInfo(
     uses=frozenset({"temperature"}),
     estimates_word_times=False,
     preview=True,
+    seeded=False,
 )
 
 

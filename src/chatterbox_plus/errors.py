@@ -162,6 +162,24 @@ class StorageUnwritable(PlusError):
     status, code = 500, "STORAGE_ERROR"
 
 
+class DatabaseAway(PlusError):
+    """The database of tasks is locked, stopped or out of reach; what was sent has not been taken."""
+
+    status, code, retry_after_s = 503, "DATABASE_UNAVAILABLE", 5
+
+
+class WrongState(PlusError):
+    """A task is not in a state in which that can be done with it."""
+
+    status, code = 409, "WRONG_STATE"
+
+
+class KeyReused(PlusError):
+    """An Idempotency-Key that came with another request before."""
+
+    status, code = 422, "IDEMPOTENCY_KEY_REUSED"
+
+
 class Stopping(PlusError):
     """The server is being stopped; the request was not finished."""
 

@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING
 from chatterbox_plus.access.keyring import Keyring
 from chatterbox_plus.audio.decode import DecodeLimits, Decoder
 from chatterbox_plus.engines.registry import Engines
+from chatterbox_plus.library.content import ContentStore
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.settings import Settings
 from chatterbox_plus.synthesis.sources import Sources
 from chatterbox_plus.synthesis.studio import Studio
+from chatterbox_plus.synthesis.takes import Takes
 
 if TYPE_CHECKING:
     from chatterbox_plus.access.keys import KeyStore
+    from chatterbox_plus.jobs.queue import Jobs
     from chatterbox_plus.net.client import GuardedClient
 
 _LARGEST_RATE, _LARGEST_FRAME = 96_000, 8  # Hz; bytes: two channels of 32 bits
@@ -41,6 +44,7 @@ def build_studio(settings: Settings) -> Studio:
         timeout_s=api.request_timeout_seconds,
         max_text_chars=api.max_text_length,
         sources=_sources(settings),
+        takes=Takes(ContentStore(paths.data_dir / "takes", round(settings.jobs.takes_max_gb * 10**9))),
         speech_defaults={"speed_factor": settings.speed_factor.default_speed_factor, **settings.tts_defaults},
         conversion_defaults=settings.vc_defaults,
     )
@@ -68,6 +72,30 @@ def _sources(settings: Settings) -> Sources | None:
     if not api.enable_url_downloads:
         return None
     return Sources(connect, max_bytes=round(api.max_upload_mb * _UPLOAD_MB), deadline_s=api.download_timeout_seconds)
+
+
+def build_jobs(settings: Settings, studio: Studio, keyring: Keyring | None = None) -> "Jobs":
+    """Durable work, wired up; nothing is opened before it is needed. Raises SettingsError."""
+    from chatterbox_plus.jobs.database import Database, database_url
+    from chatterbox_plus.jobs.files import TaskFiles
+    from chatterbox_plus.jobs.links import Finisher
+    from chatterbox_plus.jobs.queue import Jobs
+    from chatterbox_plus.net.guard import Guard
+
+    api, jobs, data_dir = settings.api, settings.jobs, settings.paths.data_dir
+    private = settings.server.loopback if api.allow_private_hosts is None else api.allow_private_hosts
+    sign = None if keyring is None else keyring.signer.link
+    return Jobs(
+        Database(database_url(settings.storage.database_url, data_dir)),
+        studio,
+        TaskFiles(data_dir / "jobs"),
+        Guard(private, api.allowed_hosts),
+        concurrency=jobs.concurrency,
+        max_unfinished=jobs.max_unfinished,
+        keep_days=jobs.keep_days,
+        webhook_secret=api.webhook_secret,
+        finish=Finisher(sign),
+    )
 
 
 def open_keys(settings: Settings) -> "KeyStore":

@@ -122,6 +122,13 @@ class Api(Section):
     webhook_secret: str = Field("", repr=False)
 
 
+class Jobs(Section):
+    concurrency: int = Field(4, ge=1, le=64, description="Tasks under way at once, on this server.")
+    max_unfinished: int = Field(20_000, ge=1, description="Tasks, rows of batches among them, that a key may have open.")
+    keep_days: float = Field(30, ge=0, description="Days that finished tasks are remembered; their audio stays.")
+    takes_max_gb: float = Field(10, ge=0, description="Passages kept for when they are needed again; 0 = none.")
+
+
 class SpeedFactor(Section):
     default_speed_factor: float = Field(1.0, ge=0.5, le=2.0)
     preferred_library: str = "auto"
@@ -197,6 +204,7 @@ class Settings(Section):
     paths: Paths = Paths()
     models: Models = Models()
     api: Api = Api()
+    jobs: Jobs = Jobs()
     tts_defaults: dict[str, Any] = Field(default_factory=dict)
     vc_defaults: dict[str, Any] = Field(default_factory=dict)
     speed_factor: SpeedFactor = SpeedFactor()
@@ -236,6 +244,10 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "CORS_ORIGINS": ("api", "cors_origins"),
     "KEEP_OPENAI_OUTPUTS": ("api", "keep_openai_outputs"),
     "WEBHOOK_SECRET": ("api", "webhook_secret"),
+    "TASK_CONCURRENCY": ("jobs", "concurrency"),
+    "TASK_LIMIT": ("jobs", "max_unfinished"),
+    "TASK_KEEP_DAYS": ("jobs", "keep_days"),
+    "TAKES_MAX_GB": ("jobs", "takes_max_gb"),
     "DATABASE_URL": ("storage", "database_url"),
     "STORAGE_URL": ("storage", "storage_url"),
 }
@@ -254,9 +266,9 @@ WITHOUT_EFFECT = frozenset(
 
 NOT_YET = frozenset(
     {
-        "models.device", "models.precision", "models.preload_models", "api.webhook_secret",
+        "models.device", "models.precision", "models.preload_models",
         "error_handling.model_loading.download_timeout_seconds", "error_handling.model_loading.loading_timeout_seconds",
-        "error_handling.model_loading.shutdown_on_failure", "storage.database_url", "storage.storage_url",
+        "error_handling.model_loading.shutdown_on_failure", "storage.storage_url",
     }
 )  # fmt: skip
 """Keys of what is still to come: a key leaves this set when something reads it. `load` warns of those that are set."""

@@ -164,17 +164,8 @@ def json_reply(request: Request, message: str, result: Result, extra: dict[str, 
 
 
 def links(files: Iterable[MadeFile]) -> list[dict[str, Any]]:
-    """Paths are relative to the data folder."""
-    return [
-        {
-            "format": file.format,
-            "filename": file.filename,
-            "url": file.url,
-            "path": f"outputs/{file.stored_at}",
-            "file_size_bytes": file.size_bytes,
-        }
-        for file in files
-    ]
+    """What was made, in order."""
+    return [file.link() for file in files]
 
 
 def made_headers(model: str | None, notes: Iterable[str], seed: int | None = None) -> dict[str, str]:

@@ -33,6 +33,8 @@ class EngineInfo:
     estimates_word_times: bool  # True: the word times are a guess, not measured from its own synthesis
     preview: bool  # True: a stand-in voice, honest about not being a neural model
     joins_sentences: bool = True  # False: it says every sentence on its own, several in one go would sound no better
+    seeded: bool = True  # False: the seed changes nothing
+    revision: str = "1"  # another one, and the same passage may sound different: part of the key of every kept take
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,8 +37,9 @@ class Call(ABC):
 
     converts: bool
 
-    def __init__(self, lock: threading.RLock, reference: Reference | None) -> None:
+    def __init__(self, lock: threading.RLock, reference: Reference | None, lane: int) -> None:
         self.reference = reference
+        self.lane = lane
         self.changed = threading.Condition(lock)
         self.active: set[Work] = set()
         self.over = False  # nobody wants its results any more
@@ -85,8 +86,9 @@ class SpeakCall(Call):
         passages: Sequence[Passage],
         reference: Reference | None,
         ahead: int,
+        lane: int,
     ) -> None:
-        super().__init__(lock, reference)
+        super().__init__(lock, reference, lane)
         digest = None if reference is None else reference.digest
         self._requests = [wire.encode(wire.Speak(passage, digest)) for passage in passages]
         self._ahead = ahead
@@ -130,8 +132,8 @@ class ConvertCall(Call):
 
     converts = True
 
-    def __init__(self, lock: threading.RLock, request: wire.Convert, target: Reference) -> None:
-        super().__init__(lock, target)
+    def __init__(self, lock: threading.RLock, request: wire.Convert, target: Reference, lane: int) -> None:
+        super().__init__(lock, target, lane)
         self._request: wire.Frame | None = wire.encode(request)
         self._room = round(INPUT_AHEAD_S * request.rate)
         self._fed = False  # to the end

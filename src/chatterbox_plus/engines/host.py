@@ -3,8 +3,8 @@
 Every child has a thread here that drives it. A caller's own thread waits for results, checks its cancellation and, in a
 conversion, reads the input; it never waits for a child in any other way.
 
-The order: callers take turns, a passage each, so a long text cannot starve a short one; a caller is served at most
-2 x workers passages ahead of what it has consumed. A conversion occupies one child from its beginning to its end, but
+The order: callers take turns, a passage each, so a long text cannot starve a short one, and those of a lower lane go
+before all others; a caller is served at most 2 x workers passages ahead of what it has consumed. A conversion occupies one child from its beginning to its end, but
 conversions never occupy all children, unless there is only one.
 """
 
@@ -105,17 +105,26 @@ class EngineHost:
             slot.thread.start()
 
     def speak(
-        self, passages: Sequence[Passage], reference: Reference | None, *, cancel: threading.Event, timeout_s: float
+        self,
+        passages: Sequence[Passage],
+        reference: Reference | None,
+        *,
+        cancel: threading.Event,
+        timeout_s: float,
+        ahead: int | None = None,
+        lane: int = 0,
     ) -> Iterator[Piece]:
         """Say passages in the reference's voice, or their own; yields a piece for each, in order, once it is done.
 
         Work begins at the first `next`. Closing the generator calls the rest off.
         timeout_s: how long nothing may come of it; while it waits for a free child: how long nothing may come of any
         call. Time the caller is away does not count.
+        ahead: passages in work beyond what the caller has taken; None: two for each worker. lane: of several callers
+        those of the lowest are served first.
         Raises Cancelled once `cancel` is set or the host is closed, GenerationTimeout, GenerationError, ModelLoadError,
         and what the engine itself raises (InvalidAudio), in the place of the passage it happened in.
         """
-        call = SpeakCall(self._lock, passages, reference, ahead=2 * len(self._slots))
+        call = SpeakCall(self._lock, passages, reference, ahead=ahead or 2 * len(self._slots), lane=lane)
         self._enter(call)
         try:
             for _ in passages:
@@ -137,6 +146,7 @@ class EngineHost:
         *,
         cancel: threading.Event,
         timeout_s: float,
+        lane: int = 0,
     ) -> Iterator[Samples]:
         """Say a recording again in the target's voice: mono blocks (n,) at `rate` Hz in, mono blocks at info.rate out.
 
@@ -144,7 +154,7 @@ class EngineHost:
         block) ahead of the engine; what it raises comes out of here as it is. An input that may block for long should
         watch the same `cancel`: nothing else is looked at meanwhile. timeout_s and errors as in `speak`.
         """
-        call = ConvertCall(self._lock, wire.Convert(rate, target.digest, chunk_s, overlap_s), target)
+        call = ConvertCall(self._lock, wire.Convert(rate, target.digest, chunk_s, overlap_s), target, lane)
         source = iter(blocks)
         self._enter(call)
         try:
@@ -287,7 +297,7 @@ class EngineHost:
         if not slot.idle and any(other.idle for other in self._slots):
             return None  # theirs: they need not be started first
         converting = sum(slot.work is not None and slot.work.call.converts for slot in self._slots)
-        for call in self._calls:
+        for call in sorted(self._calls, key=lambda call: call.lane):  # in a lane they keep their order
             if call.ready() and not (call.converts and converting >= max(1, len(self._slots) - 1)):
                 self._calls.remove(call)
                 self._calls.append(call)

@@ -158,15 +158,22 @@ class Store:
 
     # Writing
 
-    def reserve(self, folder: str, stem: str, suffixes: tuple[str, ...], *, numbered: bool = True) -> Reservation:
+    def reserve(
+        self, folder: str, stem: str, suffixes: tuple[str, ...], *, numbered: bool = True, owner: str | None = None
+    ) -> Reservation:
         """A free stem for files with these suffixes and a sidecar; folder and stem are made safe, the folder made.
 
-        numbered: `_2`, `_3` … until free; else a taken stem raises FileExists. Raises PermissionDenied, InvalidOption,
+        numbered: `_2`, `_3` … until free; else a taken stem raises FileExists. owner: see `Reservation`. Raises PermissionDenied, InvalidOption,
         StorageFull.
         """
         with self._folders_guard:
             return Reservation(
-                self.folder(folder), safe_name(stem), suffixes, taken_by=self.suffixes, numbered=numbered
+                self.folder(folder),
+                safe_name(stem),
+                suffixes,
+                taken_by=self.suffixes,
+                numbered=numbered,
+                owner=owner,
             )
 
     def claim(self, folder: str) -> Path:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from chatterbox_plus.errors import FileExists, StorageFull, StorageUnwritable
 from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.library.naming import shown
 
+OWNER = "task_id"  # in the sidecar of what a task made: whose it is
 TEMPORARY_SUFFIXES = (".part", ".claim")  # always after a leading dot; swept when a crash left them
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -100,14 +101,25 @@ class Reservation:
     """
 
     def __init__(
-        self, folder: Path, stem: str, suffixes: tuple[str, ...], *, taken_by: tuple[str, ...], numbered: bool
+        self,
+        folder: Path,
+        stem: str,
+        suffixes: tuple[str, ...],
+        *,
+        taken_by: tuple[str, ...],
+        numbered: bool,
+        owner: str | None = None,
     ):
         """Use `Store.reserve`. taken_by: endings that make a stem taken when a file stem + ending exists.
+
+        owner: of work that may be begun again after a crash. What it left is taken over or removed, so that it comes
+        to the same names; its id stands in the claim and in the sidecar.
 
         Raises FileExists if the stem is taken and may not be numbered, StorageFull, StorageUnwritable.
         """
         self.folder = folder
         self.suffixes = suffixes
+        self._owner = owner
         self._files: dict[str, BinaryIO] = {}
         self._holds = contextlib.ExitStack()  # however long the work takes, nobody is to think its writer crashed
         for n in count(1):
@@ -130,6 +142,8 @@ class Reservation:
         if suffix not in (*self.suffixes, ".json") or suffix in self._files:
             raise ValueError(f"{suffix} is not reserved or is open already")
         with writing():
+            if self._owner:
+                discard(self._temporary(suffix))  # of an attempt that was broken off
             self._files[suffix] = file = self._temporary(suffix).open("x+b")
         self._holds.enter_context(Hold(self._temporary(suffix)))
         return file
@@ -137,7 +151,7 @@ class Reservation:
     def write_json(self, value: Any) -> None:
         """The sidecar, `<stem>.json`."""
         with writing():
-            self.open(".json").write(dump_json(value))
+            self.open(".json").write(dump_json({**value, OWNER: self._owner} if self._owner else value))
 
     def commit(self) -> dict[str, Path]:
         """Puts what was written in its place, suffix → path; the sidecar first, so no audio is ever seen without it.
@@ -196,14 +210,50 @@ class Reservation:
         endings = dict.fromkeys((*self.suffixes, *taken_by, ".json"))
         try:
             with writing():
-                self._claimed.open("xb").close()
+                self._make_claim()
         except FileExistsError:
-            return False
-        if any(os.path.lexists(self.path(ending)) for ending in endings):
+            if not self._owner or _content(self._claimed) != self._owner.encode():
+                return False
+        if any(os.path.lexists(self.path(ending)) for ending in endings) and not self._cleared(endings):
             discard(self._claimed)
             return False
         self._holds.enter_context(Hold(self._claimed))
         return True
+
+    def _make_claim(self) -> None:
+        if not self._owner:
+            self._claimed.open("xb").close()
+            return
+        whole = self.folder / f".{secrets.token_hex(8)}.part"  # no claim is ever seen without its owner's name
+        try:
+            whole.write_bytes(self._owner.encode())
+            publish(whole, self._claimed)
+        finally:
+            discard(whole)
+
+    def _cleared(self, endings: Iterable[str]) -> bool:
+        """Whether the files in the way were put there by an earlier attempt of the same owner; they are gone then.
+
+        Nobody has been told of them: whoever finishes says so once, afterwards.
+        """
+        try:
+            told = json.loads(_content(self.path(".json")) or b"{}")
+        except ValueError:
+            return False
+        if not self._owner or not isinstance(told, dict) or told.get(OWNER) != self._owner:
+            return False
+        for ending in sorted(
+            endings, key=lambda ending: ending == ".json"
+        ):  # as long as anything is left, it says whose
+            self.path(ending).unlink(missing_ok=True)
+        return True
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def sync(path: Path) -> None:

@@ -5,7 +5,6 @@ cookies. Proxies of the environment are not used: through one, nobody could tell
 """
 
 import itertools
-import platform
 import random
 import ssl
 from collections.abc import Iterator
@@ -20,15 +19,16 @@ import httpx2
 
 from chatterbox_plus import __version__
 from chatterbox_plus.errors import DownloadFailed, FileTooLarge, InvalidOption, PermissionDenied
+from chatterbox_plus.net.exchange import Trouble, exchange, header, system_trust
 from chatterbox_plus.net.guard import Guard
-from chatterbox_plus.net.sockets import Forbidden, NameNotFound, Network, OutOfTime, Watch
+from chatterbox_plus.net.sockets import Forbidden, Network, OutOfTime, Watch
 from chatterbox_plus.net.urls import WebUrl, parse
 
 MAX_REDIRECTS = 5
 CONNECT_S = 10.0  # to reach a server, its certificate included
 SILENCE_S = 15.0  # without a byte from it, or to it
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_HEADERS: dict[bytes | str, bytes | str] = {
+_HEADERS = {
     "Accept": "audio/*, */*;q=0.5",
     "Accept-Encoding": "identity",  # a compressed body has no size until it is unpacked
     "User-Agent": f"chatterbox-plus/{__version__}",
@@ -64,14 +64,6 @@ class Download:
     content_type: str
 
 
-class _Trouble(Exception):
-    """Why it did not work. passing: whether it may the next time."""
-
-    def __init__(self, reason: str, *, passing: bool = False) -> None:
-        super().__init__(reason)
-        self.reason, self.passing = reason, passing
-
-
 class GuardedClient:
     """Reaches only what its guard permits."""
 
@@ -80,7 +72,7 @@ class GuardedClient:
     ) -> None:
         """retries: None tries once. ssl_context: None trusts whom the system trusts."""
         self._guard, self._retries = guard, retries
-        self._trust = ssl_context or _system_trust()
+        self._trust = ssl_context or system_trust()
 
     def download(
         self, url: str, path: Path, *, max_bytes: int, deadline_s: float, cancel: Event, param: str | None = None
@@ -108,7 +100,7 @@ class GuardedClient:
                     raise FileTooLarge(error.message, param=param) from None
                 except OutOfTime:
                     reason = f"it took longer than {deadline_s:g} s"
-                except _Trouble as trouble:
+                except Trouble as trouble:
                     reason = trouble.reason
                     if trouble.passing and delay is not None and _waited(watch, delay):
                         continue
@@ -118,43 +110,15 @@ class GuardedClient:
     def _follow(self, url: WebUrl, file: BinaryIO, max_bytes: int, watch: Watch) -> Download:
         asked = url
         for _ in range(MAX_REDIRECTS + 1):
-            with self._answer("GET", url, watch) as answer:
-                location = _header(answer, b"location")
+            network = Network(self._guard, watch, self._trust)
+            with exchange(network, "GET", url, _HEADERS, connect_s=CONNECT_S, silence_s=SILENCE_S) as answer:
+                location = header(answer, b"location")
                 if answer.status in _REDIRECTS and location:
                     url = _next(url, location)
                     continue
                 size = _save(answer, file, max_bytes, asked.name)
-                return Download(asked.safe, asked.name, size, _header(answer, b"content-type"))
-        raise _Trouble(f"it redirects more than {MAX_REDIRECTS} times")
-
-    @contextmanager
-    def _answer(self, method: str, url: WebUrl, watch: Watch) -> Iterator[httpcore2.Response]:
-        """The answer while it comes in. Whatever goes wrong with the connection is a _Trouble."""
-        wire = url.url
-        headers: dict[bytes | str, bytes | str] = {"Host": wire.netloc.decode("ascii"), **_HEADERS}
-        waits = {"connect": CONNECT_S, "read": SILENCE_S, "write": SILENCE_S, "pool": None}
-        address = httpcore2.URL(scheme=wire.raw_scheme, host=url.host, port=url.port, target=wire.raw_path)
-        try:
-            with (
-                httpcore2.ConnectionPool(
-                    ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # a blank; see Network
-                    max_connections=1,
-                    max_keepalive_connections=0,
-                    network_backend=Network(self._guard, watch, self._trust),
-                ) as pool,
-                pool.stream(method, address, headers=headers, extensions={"timeout": waits}) as answer,
-            ):
-                yield answer
-        except NameNotFound:
-            raise _Trouble("there is no such host") from None
-        except httpcore2.TimeoutException:
-            raise _Trouble("it does not answer", passing=True) from None
-        except httpcore2.NetworkError as error:
-            if isinstance(error.args[0], ssl.SSLError | ValueError):
-                raise _Trouble("no secure connection could be made (its certificate may be at fault)") from None
-            raise _Trouble("the connection failed", passing=True) from None
-        except httpcore2.ProtocolError:
-            raise _Trouble("its answer broke off or makes no sense", passing=True) from None
+                return Download(asked.safe, asked.name, size, header(answer, b"content-type"))
+        raise Trouble(f"it redirects more than {MAX_REDIRECTS} times")
 
 
 def _waited(watch: Watch, delay: float) -> bool:
@@ -170,9 +134,9 @@ def _next(url: WebUrl, location: str) -> WebUrl:
     try:
         target = parse(str(url.url.join(location)))
     except (InvalidOption, httpx2.InvalidURL, ValueError):
-        raise _Trouble("it redirects to what is no http or https URL") from None
+        raise Trouble("it redirects to what is no http or https URL") from None
     if (url.url.scheme, target.url.scheme) == ("https", "http"):
-        raise _Trouble("it redirects from https to http")
+        raise Trouble("it redirects from https to http")
     return target
 
 
@@ -180,11 +144,11 @@ def _save(answer: httpcore2.Response, file: BinaryIO, max_bytes: int, name: str)
     """The body into the emptied file; bytes. Raises FileTooLarge before more than `max_bytes` are written."""
     if answer.status != 200:
         passing = answer.status == 429 or answer.status >= 500
-        raise _Trouble(f"it answered with status {answer.status}", passing=passing)
-    if _header(answer, b"content-encoding").lower() not in ("", "identity"):
-        raise _Trouble("its answer is compressed, which was not asked for")
+        raise Trouble(f"it answered with status {answer.status}", passing=passing)
+    if header(answer, b"content-encoding").lower() not in ("", "identity"):
+        raise Trouble("its answer is compressed, which was not asked for")
     too_large = FileTooLarge(f"{name} is larger than the {max_bytes:,} bytes this server takes")
-    announced = _header(answer, b"content-length")
+    announced = header(answer, b"content-length")
     if announced.isdigit() and int(announced[:20]) > max_bytes:
         raise too_large
     file.seek(0)
@@ -198,12 +162,6 @@ def _save(answer: httpcore2.Response, file: BinaryIO, max_bytes: int, name: str)
     return size
 
 
-def _header(answer: httpcore2.Response, name: bytes) -> str:
-    """All values of that header; "" if there is none."""
-    values = [value.decode("latin-1").strip() for key, value in answer.headers if key.lower() == name]
-    return ", ".join(values)
-
-
 @contextmanager
 def _new_file(path: Path) -> Iterator[BinaryIO]:
     with path.open("xb") as file:
@@ -213,11 +171,3 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
             file.close()  # Windows keeps what is open
             path.unlink(missing_ok=True)
             raise
-
-
-def _system_trust() -> ssl.SSLContext:
-    """Certificates and names are checked. httpcore2's own choice for Windows and macOS looks at certificates only
-    inside a blocking handshake, which cannot be called off."""
-    if platform.system() in ("Windows", "Darwin"):
-        return ssl.create_default_context()
-    return httpcore2.default_ssl_context()

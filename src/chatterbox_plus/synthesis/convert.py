@@ -63,6 +63,7 @@ class ConversionJob:
         cancel: Event,
         clock: Clock,
         progress: Progress | None = None,
+        lane: int = 0,
     ) -> None:
         """sent: as the client wrote it; options: with the defaults filled in.
 
@@ -70,7 +71,7 @@ class ConversionJob:
         """
         self._options, self._source, self._target = options, source, target
         self._host, self._decoder, self._library = host, decoder, library
-        self._timeout_s, self._clock, self._progress = timeout_s, clock, progress
+        self._timeout_s, self._clock, self._progress, self._lane = timeout_s, clock, progress, lane
         self._total_s = decoder.probe(source.path, cancel=cancel, name=source.name).duration_s
         self.cancel = cancel
         self.model = host.info.name
@@ -96,6 +97,7 @@ class ConversionJob:
                 self._options.overlap_sec,
                 cancel=self.cancel,
                 timeout_s=self._timeout_s,
+                lane=self._lane,
             )
             with closing_after(blocks := through(Resampler(self._host.info.rate, self.sound.rate), converted)):
                 for block in blocks:

@@ -53,6 +53,16 @@ class MadeFile:
         """Root-relative, ASCII, with neither ':' nor '|' in it."""
         return output_url(self.stored_at)
 
+    def link(self) -> dict[str, Any]:
+        """As replies show it; the path is relative to the data folder."""
+        return {
+            "format": self.format,
+            "filename": self.filename,
+            "url": self.url,
+            "path": f"outputs/{self.stored_at}",
+            "file_size_bytes": self.size_bytes,
+        }
+
 
 class Export:
     """Blocks of samples to files. Use it inside the reservation's `with`: what is not committed goes."""

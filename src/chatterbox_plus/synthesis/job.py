@@ -38,8 +38,9 @@ class Destination:
 class Clock:
     """When a job began, for its name and its report."""
 
-    def __init__(self) -> None:
-        self.when = datetime.now().astimezone()
+    def __init__(self, when: datetime | None = None) -> None:
+        """when: for the name, where the work may have begun before; None: now."""
+        self.when = when or datetime.now().astimezone()
         self._began = time.perf_counter()
 
     @property

@@ -140,6 +140,9 @@ class SpeechOptions(Options):
     )
     webhook_url: str | None = Field(None, max_length=2048, description="Only for /api/v1/tts/async.")
     timestamps: bool = Field(False, description="Word times in the reply (url mode) and in the sidecar.")
+    reuse_takes: bool = Field(
+        False, description="Take passages that were spoken before with the same text, voice, model, options and seed."
+    )
 
     @field_validator("text")
     @classmethod

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 
 import numpy as np
@@ -16,6 +17,7 @@ from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.errors import GenerationError
 from chatterbox_plus.synthesis.plan import Plan, PlannedPassage
 from chatterbox_plus.synthesis.progress import Progress
+from chatterbox_plus.synthesis.takes import Takes
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,22 @@ class Speaking:
         cancel: Event,
         timeout_s: float,
         progress: Progress | None = None,
+        takes: Takes | None = None,
+        ahead: int | None = None,
+        lane: int = 0,
     ) -> None:
+        """takes: where passages are kept and found again; None: all are spoken. ahead, lane: see `EngineHost.speak`."""
         self._plan, self._text, self._host, self._reference = plan, text, host, reference
         self._cancel, self._timeout_s, self._progress = cancel, timeout_s, progress
+        self._takes, self._ahead, self._lane = takes, ahead, lane
         self._samples = 0
         self.words: list[TimedWord] = []
         self.silent = False  # whether it has ended without a sound
+
+    @property
+    def spoken_s(self) -> float:
+        """Seconds given so far."""
+        return self._samples / SPEECH_RATE
 
     def blocks(self) -> Iterator[Samples]:
         """Mono samples (n,) at SPEECH_RATE, a passage and the pause after it at a time, in the order of the text.
@@ -55,8 +67,14 @@ class Speaking:
         Raises what the engine raises; GenerationError if it makes nothing of a passage that has letters or digits.
         """
         planned = self._plan.passages
-        pieces = self._host.speak(
-            [p.passage for p in planned], self._reference, cancel=self._cancel, timeout_s=self._timeout_s
+        speak = self._host.speak if self._takes is None else partial(self._takes.speak, self._host)
+        pieces = speak(
+            [p.passage for p in planned],
+            self._reference,
+            cancel=self._cancel,
+            timeout_s=self._timeout_s,
+            ahead=self._ahead,
+            lane=self._lane,
         )
         heard = False
         with closing_after(pieces):

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from chatterbox_plus.errors import InvalidOption
 from chatterbox_plus.synthesis.options import MAX_SEED, SpeechOptions, belonging_to
 from chatterbox_plus.synthesis.voices import Speaker
 from chatterbox_plus.text.normalize import TextRules
-from chatterbox_plus.text.passages import Grouping, TextPassage, passages
+from chatterbox_plus.text.passages import Grouping, passages
 from chatterbox_plus.text.sound_words import parse
 from chatterbox_plus.text.spans import Spoken
 
@@ -46,14 +47,16 @@ class Plan:
         return sum(len(p.passage.text) for p in self.passages)
 
 
-def make_plan(options: SpeechOptions, speaker: Speaker, info: EngineInfo) -> Plan:
+def make_plan(options: SpeechOptions, speaker: Speaker, info: EngineInfo, seed: int = 0) -> Plan:
     """Normalise the text, cut it into passages and give each its seed.
+
+    seed: where the options name none; 0 = a new one.
 
     Raises InvalidOption for a sound-word rule that cannot be read, a language nobody speaks, or a text of which the
     rules leave nothing.
     """
     language = resolve_language(options.language or speaker.language or DEFAULT_LANGUAGE)
-    seed = options.seed or new_seed()
+    seed = options.seed or seed or new_seed()
     rules = TextRules(
         to_lowercase=options.to_lowercase,
         normalize_spacing=options.normalize_spacing,
@@ -66,9 +69,16 @@ def make_plan(options: SpeechOptions, speaker: Speaker, info: EngineInfo) -> Pla
     if not cut:
         raise InvalidOption("nothing of the text is left to say once the text rules were applied", param="text")
     given = _model_options(options, info)
-    return Plan(
-        tuple(_planned(i, piece, language, speaker, seed, given) for i, piece in enumerate(cut)), seed, language
-    )
+    said: Counter[str] = Counter()
+    planned = []
+    for index, piece in enumerate(cut):
+        text = piece.spoken.text
+        own = passage_seed(seed, text, said[text])
+        said[text] += 1
+        planned.append(
+            PlannedPassage(Passage(index, text, language, own, speaker.stock, given), piece.spoken, piece.pause_s)
+        )
+    return Plan(tuple(planned), seed, language)
 
 
 def new_seed() -> int:
@@ -76,19 +86,15 @@ def new_seed() -> int:
     return 1 + secrets.randbelow(MAX_SEED)
 
 
-def passage_seed(seed: int, index: int) -> int:
-    """The seed of one passage: far apart for neighbours, the same on every machine."""
-    digest = hashlib.blake2b(
-        index.to_bytes(4, "little"), digest_size=4, key=seed.to_bytes(4, "little"), person=b"passage"
-    )
+def passage_seed(seed: int, text: str, occurrence: int = 0) -> int:
+    """The seed of one passage: far apart for any two, the same on every machine.
+
+    It goes by what is said and not by where: a sentence put in before others leaves theirs as they were. occurrence:
+    how often the same text has been said before.
+    """
+    said = f"{occurrence}\0{text}".encode()
+    digest = hashlib.blake2b(said, digest_size=4, key=seed.to_bytes(4, "little"), person=b"passage")
     return int.from_bytes(digest.digest(), "little")
-
-
-def _planned(
-    index: int, piece: TextPassage, language: str, speaker: Speaker, seed: int, given: Mapping[str, float]
-) -> PlannedPassage:
-    passage = Passage(index, piece.spoken.text, language, passage_seed(seed, index), speaker.stock, given)
-    return PlannedPassage(passage, piece.spoken, piece.pause_s)
 
 
 def _grouping(options: SpeechOptions, info: EngineInfo) -> Grouping:

@@ -1,5 +1,6 @@
 """Text to speech as one job: whose voice, which passages, and what is done to the sound."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -17,15 +18,17 @@ from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.naming import speech_stem
 from chatterbox_plus.library.records import Generation
 from chatterbox_plus.library.writing import Reservation
+from chatterbox_plus.synthesis.commission import Commission
 from chatterbox_plus.synthesis.export import SPEECH_MP3_BIT_RATE, UNCUT, MadeFile, Sound
 from chatterbox_plus.synthesis.finish import Finish
 from chatterbox_plus.synthesis.job import Clock, Destination, Made, parameters
 from chatterbox_plus.synthesis.notes import speech_notes, text_notes
-from chatterbox_plus.synthesis.options import SpeechOptions
+from chatterbox_plus.synthesis.options import MAX_SEED, SpeechOptions
 from chatterbox_plus.synthesis.pipeline import Speaking, TimedWord
 from chatterbox_plus.synthesis.plan import make_plan
 from chatterbox_plus.synthesis.progress import Progress
 from chatterbox_plus.synthesis.results import SpeechResult
+from chatterbox_plus.synthesis.takes import Takes
 from chatterbox_plus.synthesis.voices import Speaker
 
 
@@ -64,15 +67,29 @@ class SpeechJob:
         clock: Clock,
         speed: float | None = None,
         progress: Progress | None = None,
+        takes: Takes | None = None,
+        commission: Commission | None = None,
     ) -> None:
         """sent: as the client wrote it; options: with the defaults filled in. speed: instead of the option's, 0.25-4.0.
+
+        takes: where passages may be taken from, and are kept.
 
         Raises what `make_plan` raises.
         """
         self._options, self._speaker, self._host, self._library, self._clock = options, speaker, host, library, clock
-        self._plan = make_plan(options, speaker, host.info)
+        self._commission = commission
+        self._plan = make_plan(options, speaker, host.info, commission.seed if commission else _seed(options, takes))
         self._speaking = Speaking(
-            self._plan, options.text, host, reference, cancel=cancel, timeout_s=limits.timeout_s, progress=progress
+            self._plan,
+            options.text,
+            host,
+            reference,
+            cancel=cancel,
+            timeout_s=limits.timeout_s,
+            progress=self._tell if commission and commission.on_passage else progress,
+            takes=takes,
+            ahead=1 if commission else None,  # what was spoken and not kept is lost in a crash: one passage at most
+            lane=commission.lane if commission else 0,
         )
         self._speed = options.speed_factor if speed is None else speed
         self._finish = Finish(
@@ -91,7 +108,9 @@ class SpeechJob:
         self.seed: int | None = self._plan.seed
         self.destination = Destination(
             options.subfolder,
-            speech_stem(
+            commission.name
+            if commission and commission.name
+            else speech_stem(
                 clock.when,
                 temperature=options.temperature,
                 seed=options.seed,
@@ -173,6 +192,18 @@ class SpeechJob:
             words_estimated=self._host.info.estimates_word_times,
         )
 
+    def _tell(self, done: float, total: float | None) -> None:
+        if self._commission and self._commission.on_passage:
+            self._commission.on_passage(int(done), int(total or 0), self._speaking.spoken_s)
+
     def note_use(self) -> None:
         if self._speaker.recording:
             self._library.note_use(self._speaker.recording)
+
+
+def _seed(options: SpeechOptions, takes: Takes | None) -> int:
+    """0 = a new one. Who allows earlier takes gets the same ones for the same request."""
+    if takes is None:
+        return 0
+    asked = options.model_dump_json(include=set(SpeechOptions.model_fields) - {"project", "folder", "export_formats"})
+    return 1 + int.from_bytes(hashlib.sha256(asked.encode()).digest()[:4], "little") % MAX_SEED

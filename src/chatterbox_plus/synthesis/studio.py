@@ -7,7 +7,7 @@ import copy
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -22,18 +22,21 @@ from chatterbox_plus.errors import BadRequest, PermissionDenied
 from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.writing import Reservation, writing
+from chatterbox_plus.synthesis.commission import Commission
 from chatterbox_plus.synthesis.convert import ConversionJob, Source, Target
 from chatterbox_plus.synthesis.defaults import with_defaults
 from chatterbox_plus.synthesis.export import Export, suffixes
 from chatterbox_plus.synthesis.gate import Gate
 from chatterbox_plus.synthesis.job import AnyResult, Clock, Job, Made, commit, note_use, still_wanted
 from chatterbox_plus.synthesis.joining import JoinJob
-from chatterbox_plus.synthesis.options import ConversionOptions, JoinOptions, SpeechOptions
+from chatterbox_plus.synthesis.options import ConversionOptions, FileSegment, JoinOptions, SpeechOptions
+from chatterbox_plus.synthesis.plan import make_plan
 from chatterbox_plus.synthesis.progress import Progress
 from chatterbox_plus.synthesis.results import ConversionResult, JoinResult, LiveAudio, Result, SpeechResult
 from chatterbox_plus.synthesis.sources import Fetched, Sources, is_url
 from chatterbox_plus.synthesis.speech import SpeechJob, SpeechLimits
 from chatterbox_plus.synthesis.starter import make_starter_files
+from chatterbox_plus.synthesis.takes import Takes
 from chatterbox_plus.synthesis.voices import Speaker, VoiceInfo, Voices
 
 
@@ -50,17 +53,20 @@ class Studio:
         timeout_s: float,
         max_text_chars: int,
         sources: Sources | None = None,
+        takes: Takes | None = None,
         speech_defaults: Mapping[str, Any] | None = None,
         conversion_defaults: Mapping[str, Any] | None = None,
     ) -> None:
         """capacity: requests at once, waiting ones included. timeout_s: seconds without progress before giving up.
-        sources: who fetches what is named by URL; None: nobody does.
+        sources: who fetches what is named by URL; None: nobody does. takes: where passages of tasks are kept, and of
+        requests that allow it.
 
         speech_defaults, conversion_defaults: the configuration's; the rest comes from the options' own defaults.
         """
         self.library, self.engines, self.decoder = library, engines, decoder
         self.voices = Voices(library, decoder)
         self._sources = sources
+        self.takes = takes
         self._gate = Gate(capacity)
         self._limits = SpeechLimits(max_text_chars, timeout_s)
         self._speech_defaults = ("tts_defaults", speech_defaults or {})
@@ -128,13 +134,32 @@ class Studio:
         also: str | None = None,
         reference: Path | None = None,
         progress: Progress | None = None,
+        commission: Commission | None = None,
     ) -> SpeechResult:
         """Text to files below outputs/.
 
         also: a format to make besides those of export_formats, wherever they come from. reference: a recording to sound
-        like, given directly instead of by name.
+        like, given directly instead of by name. commission: for work that may be begun again; it does not count as
+        somebody in the house, and its passages are kept.
         """
-        return self._keep(lambda _: self._speech(options, cancel, reference=reference, progress=progress), also)
+        return self._keep(
+            lambda _: self._speech(options, cancel, reference=reference, progress=progress, commission=commission),
+            also,
+            commission,
+        )
+
+    def check_speech(self, options: SpeechOptions, *, plan: bool = True) -> None:
+        """Raises what `speak` would raise about the request itself, without a sound. plan: read the text, too."""
+        self._limits.check(options.text)
+        name = options.reference_audio_filename or ""
+        if is_url(name):
+            speaker = Speaker(name)
+        else:
+            speaker = self.voices.find(name, options.language)
+        filled = self._filled(options, speaker)
+        host = self._host(filled.model)
+        if plan:
+            make_plan(filled, speaker, host.info, 1)
 
     def speak_live(
         self,
@@ -170,8 +195,9 @@ class Studio:
         any_model: bool = False,
         reference: Path | None = None,
         progress: Progress | None = None,
+        commission: Commission | None = None,
     ) -> SpeechJob:
-        clock = Clock()
+        clock = Clock(commission.when if commission else None)
         self._limits.check(sent.text)
         name, sounds_like = sent.reference_audio_filename or "", None
         if reference:
@@ -182,8 +208,7 @@ class Studio:
             sent, speaker = sent.model_copy(update={"reference_audio_filename": name}), Speaker(name)
         else:
             speaker = self.voices.find(name, sent.language)
-        own = (f"default_parameters of the voice {speaker.name}", speaker.defaults)
-        options = with_defaults(sent, own, self._speech_defaults)
+        options = self._filled(sent, speaker)
         path = reference or (speaker.recording.path if speaker.recording else None)
         return SpeechJob(
             sent,
@@ -197,7 +222,13 @@ class Studio:
             clock=clock,
             speed=speed,
             progress=progress,
+            takes=self.takes if commission or options.reuse_takes else None,
+            commission=commission,
         )
+
+    def _filled(self, sent: SpeechOptions, speaker: Speaker) -> SpeechOptions:
+        own = (f"default_parameters of the voice {speaker.name}", speaker.defaults)
+        return with_defaults(sent, own, self._speech_defaults)
 
     def _host(self, model: str, any_model: bool = False) -> EngineHost:
         return self.engines.get_or_auto(model) if any_model else self.engines.get(model)
@@ -214,11 +245,29 @@ class Studio:
         source_name: str | None = None,
         target: Path | None = None,
         progress: Progress | None = None,
+        commission: Commission | None = None,
     ) -> ConversionResult:
-        """A recording to files below outputs/. source, target: files given directly instead of by name."""
+        """A recording to files below outputs/. source, target: files given directly instead of by name.
+
+        commission: see `speak`.
+        """
         return self._keep(
-            lambda holds: self._conversion(options, holds, cancel, source, source_name, target, progress), also
+            lambda holds: self._conversion(options, holds, cancel, source, source_name, target, progress, commission),
+            also,
+            commission,
         )
+
+    def check_conversion(self, options: ConversionOptions, *, source: bool = False, target: bool = False) -> None:
+        """Raises what `convert` would raise about what is named. source, target: whether a file will be given instead."""
+        filled = with_defaults(options, self._conversion_defaults)
+        self._host(filled.model)
+        name = filled.input_audio_source
+        if not source and not name:
+            raise BadRequest("no recording to convert: send input_audio_source", param="input_audio_source")
+        if not source and name and not is_url(name):
+            self.voices.stored_input(name)
+        if not target and not is_url(filled.target_voice_source):
+            self.voices.recording(filled.target_voice_source)
 
     def convert_live(
         self,
@@ -246,8 +295,9 @@ class Studio:
         source_name: str | None,
         target: Path | None,
         progress: Progress | None,
+        commission: Commission | None = None,
     ) -> ConversionJob:
-        clock = Clock()
+        clock = Clock(commission.when if commission else None)
         options = with_defaults(sent, self._conversion_defaults)
         host = self._host(options.model)
         return ConversionJob(
@@ -262,6 +312,7 @@ class Studio:
             cancel=cancel,
             clock=clock,
             progress=progress,
+            lane=commission.lane if commission else 0,
         )
 
     def _source(
@@ -306,9 +357,21 @@ class Studio:
         also: str | None = None,
         uploads: Sequence[tuple[str, Path]] = (),
         progress: Progress | None = None,
+        commission: Commission | None = None,
     ) -> JoinResult:
-        """Files to one file below outputs/. uploads: (name, path) of what the upload segments mean, by index."""
-        return self._keep(lambda holds: self._joining(options, holds, cancel, uploads, progress), also)
+        """Files to one file below outputs/. uploads: (name, path) of what the upload segments mean, by index.
+
+        commission: see `speak`.
+        """
+        return self._keep(
+            lambda holds: self._joining(options, holds, cancel, uploads, progress, commission), also, commission
+        )
+
+    def check_join(self, options: JoinOptions) -> None:
+        """Raises what `join` would raise about files that are named and are not there."""
+        for segment in options.segments:
+            if isinstance(segment, FileSegment):
+                self.library.outputs.resolve(segment.filename)
 
     def join_live(
         self,
@@ -330,7 +393,10 @@ class Studio:
         cancel: Event,
         uploads: Sequence[tuple[str, Path]],
         progress: Progress | None,
+        commission: Commission | None = None,
     ) -> JoinJob:
+        if commission and options.seed is None:
+            options = options.model_copy(update={"seed": commission.seed})  # the same pauses at every attempt
         return JoinJob(
             options,
             uploads,
@@ -338,19 +404,21 @@ class Studio:
             self.library,
             holds=holds,
             cancel=cancel,
-            clock=Clock(),
+            clock=Clock(commission.when if commission else None),
             progress=progress,
         )
 
     # Running
 
-    def _keep(self, prepare: Callable[[ExitStack], Job[AnyResult]], also: str | None) -> AnyResult:
+    def _keep(
+        self, prepare: Callable[[ExitStack], Job[AnyResult]], also: str | None, commission: Commission | None = None
+    ) -> AnyResult:
         """Runs a job into files; all of its formats, or none. prepare: gets a stack for what must live as long."""
         clock = Clock()
-        with self._gate.pass_through(), ExitStack() as holds:
+        with nullcontext() if commission else self._gate.pass_through(), ExitStack() as holds:
             job = prepare(holds)
             formats = tuple(dict.fromkeys((*job.destination.formats, *filter(None, (also,)))))
-            with self._reserve(job, formats) as reservation:
+            with self._reserve(job, formats, commission) as reservation:
                 export = Export(self.library.outputs, reservation, formats, job.sound)
                 with closing_after(blocks := job.blocks(reservation)):
                     for block in blocks:
@@ -414,7 +482,8 @@ class Studio:
             release=holds.close,
         )
 
-    def _reserve(self, job: Job[Result], formats: Sequence[str]) -> Reservation:
+    def _reserve(self, job: Job[Result], formats: Sequence[str], commission: Commission | None = None) -> Reservation:
         destination = job.destination
         endings = suffixes(formats, uncut=destination.uncut)
-        return self.library.outputs.reserve(destination.subfolder, destination.stem, endings)
+        owner = commission.id if commission else None
+        return self.library.outputs.reserve(destination.subfolder, destination.stem, endings, owner=owner)

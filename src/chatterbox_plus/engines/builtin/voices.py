@@ -7,6 +7,7 @@ any language. `describe` lists the variants for English only; `resolve_stock` ta
 import re
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import espeakng_loader
@@ -16,6 +17,7 @@ from chatterbox_plus.errors import InvalidOption, ModelLoadError
 
 RATE = 24_000  # Hz, of all that the built-in engine gives
 DEFAULT_LANGUAGE = "en"
+_REVISION = "1"  # of our own part: another one for every change of the sound
 
 # Tags in use that espeak-ng's files do not name: macrolanguages, old codes, regions that mean another language.
 _ALIASES = {
@@ -56,6 +58,8 @@ def describe() -> EngineInfo:
         estimates_word_times=False,
         preview=True,
         joins_sentences=False,  # espeak-ng takes no breath between sentences of lower-case text
+        seeded=False,
+        revision="-".join([_REVISION, version("espeakng-loader"), version("pyworld-prebuilt")]),
     )
 
 

@@ -1,0 +1,199 @@
+"""Keeps the durable queue going: hands tasks over, says that this server lives, and notices what was lost elsewhere."""
+
+import logging
+import os
+import platform
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+
+from chatterbox_plus.errors import DatabaseAway, StorageFull
+from chatterbox_plus.jobs.database import Database
+from chatterbox_plus.jobs.durable import Durable
+from chatterbox_plus.jobs.ledger import Ledger, ServerRow
+from chatterbox_plus.jobs.records import moment, parsed
+from chatterbox_plus.jobs.worker import Worker
+
+BEAT_S = 3.0
+DEAD_S = 20.0  # without a beat; 40 s is promised until another server goes on
+QUIET_S = 10.0  # a task of which nothing was heard for so long is looked for in the durable queue
+TIDY_S = 3600.0
+HAND_OVER = 50  # tasks at a time, so that one that is more urgent need not wait for a long batch
+_log = logging.getLogger(__name__)
+
+
+def new_executor() -> str:
+    """A name for this server that no other has, or ever had."""
+    return f"{platform.node()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+class Office:
+    """The threads beside the work. On SQLite one server works at a time, and others wait in case it dies."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        worker: Worker,
+        *,
+        concurrency: int,
+        keep_days: float,
+        forget: Callable[[str], None],
+    ) -> None:
+        """forget: removes tasks that ended before a moment. Starts at once; waits for nothing."""
+        self._database, self._ledger, self._worker = database, ledger, worker
+        self._concurrency, self._keep_days, self._forget = concurrency, keep_days, forget
+        self._lock = _OneAtATime(Path(f"{database.url.database}.lock")) if database.is_sqlite else None
+        self._durable: Durable | None = None
+        self._wake, self._stopping = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="task-office", daemon=True)
+        self._thread.start()
+
+    @property
+    def working(self) -> bool:
+        """Whether this server works on tasks now."""
+        return self._durable is not None
+
+    def wake(self) -> None:
+        """There is something new."""
+        self._wake.set()
+
+    def close(self, patience_s: float = 5.0) -> None:
+        """Hands back what is in hand."""
+        self._stopping.set()
+        self._wake.set()
+        self._worker.stop(patience_s)
+        self._thread.join(patience_s)
+        if self._durable is not None:
+            self._durable.close()
+            with suppress(DatabaseAway, StorageFull):
+                self._ledger.forget_servers([self._worker.executor])
+        if self._lock is not None:
+            self._lock.release()
+
+    def _run(self) -> None:
+        said = False
+        while not self._stopping.is_set():
+            try:
+                if self._lock is None or self._lock.take():
+                    self._durable = Durable(
+                        self._database, self._worker.executor, self._worker.perform, concurrency=self._concurrency
+                    )
+                    break
+                if not said:
+                    _log.warning("another server works on the tasks of this data folder; this one waits")
+            except (DatabaseAway, StorageFull) as away:
+                if not said:
+                    _log.warning("tasks wait: %s", away.message)
+            said = True
+            self._stopping.wait(1.0)
+        if self._durable is not None:
+            self._work(self._durable)
+
+    def _work(self, durable: Durable) -> None:
+        beat = tidied = -1e9
+        first = True
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                now = time.monotonic()
+                if now - beat >= BEAT_S:
+                    self._beat()
+                    self._bury(durable, everybody=first and self._database.is_sqlite)
+                    self._look_for_lost(durable, at_once=first)
+                    first, beat = False, now
+                if now - tidied >= TIDY_S:
+                    self._tidy(durable)
+                    tidied = now
+                if not self._hand_over(durable):
+                    self._wake.wait(max(0.0, min(1.0, beat + BEAT_S - time.monotonic())))
+            except (DatabaseAway, StorageFull) as away:
+                _log.info("tasks wait: %s", away.message)
+                self._stopping.wait(1.0)
+
+    def _hand_over(self, durable: Durable) -> bool:
+        turns = self._ledger.waiting(HAND_OVER)
+        if turns:
+            durable.enqueue(turns)
+            self._ledger.dispatched(turns)
+        return bool(turns)
+
+    def _beat(self) -> None:
+        process = psutil.Process()
+        self._ledger.beat(
+            ServerRow(self._worker.executor, platform.node(), process.pid, process.create_time(), moment())
+        )
+
+    def _bury(self, durable: Durable, *, everybody: bool) -> None:
+        """What dead servers had in hand is begun again. everybody: no other can be alive (SQLite, at our start)."""
+        known = [server for server in self._ledger.servers() if server.id != self._worker.executor]
+        dead = [server.id for server in known if everybody or _is_dead(server)]
+        if everybody:
+            dead += durable.strangers([self._worker.executor, *dead])
+        if dead:
+            count = durable.take_over(dead)
+            if count:
+                _log.warning("%d tasks of a server that stopped go on here or elsewhere", count)
+            self._ledger.forget_servers(dead)
+
+    def _look_for_lost(self, durable: Durable, *, at_once: bool) -> None:
+        before = moment(datetime.now(UTC) - timedelta(seconds=0 if at_once else QUIET_S))
+        quiet = self._ledger.quiet(before)
+        if not quiet:
+            return
+        lost = durable.lost(quiet, self._worker.executor, self._worker.at_work)
+        for turn in lost:
+            self._ledger.again(turn)
+        if lost:
+            _log.warning("%d tasks were lost on their way and are begun again", len(lost))
+        self._ledger.heard_of([turn for turn in quiet if turn not in lost])
+
+    def _tidy(self, durable: Durable) -> None:
+        before = moment(datetime.now(UTC) - timedelta(days=self._keep_days))
+        self._forget(before)
+        durable.forget(before)
+
+
+def _is_dead(server: ServerRow) -> bool:
+    """On our own machine its process tells, at once; elsewhere only its silence does."""
+    if (datetime.now(UTC) - parsed(server.beat_at)).total_seconds() > DEAD_S:
+        return True
+    if server.host != platform.node():
+        return False
+    try:
+        return abs(psutil.Process(server.pid).create_time() - server.process_started) > 2
+    except psutil.NoSuchProcess:
+        return True
+
+
+class _OneAtATime:
+    """A lock between processes that ends with its holder, however that ends: SQLite's own, on every system."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def take(self) -> bool:
+        """Whether it is ours now."""
+        if self._connection is None:
+            connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+            try:
+                connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+                connection.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError:
+                connection.close()
+                return False
+            self._connection = connection
+        return True
+
+    def release(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,148 @@
+"""Durable work, as the API and the CLI see it: submit, look, change. What makes it durable is in the rooms behind."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from chatterbox_plus.errors import DatabaseAway, Stopping
+from chatterbox_plus.jobs.database import Database
+from chatterbox_plus.jobs.files import TaskFiles
+from chatterbox_plus.jobs.ledger import Ledger
+from chatterbox_plus.jobs.messages import Delivery, Outbox
+from chatterbox_plus.jobs.office import Office, new_executor
+from chatterbox_plus.jobs.records import NewTask, Task
+from chatterbox_plus.jobs.tasks import TaskStore
+from chatterbox_plus.jobs.webhooks import Finish, Webhooks
+from chatterbox_plus.jobs.work import Kinds, Workbench
+from chatterbox_plus.jobs.worker import Worker
+from chatterbox_plus.net.guard import Guard
+from chatterbox_plus.synthesis.studio import Studio
+
+_log = logging.getLogger(__name__)
+
+
+class Jobs:
+    """All durable work of one server. Thread-safe.
+
+    Nothing is opened before the first task, or before `start` finds a database with some: a server that has none pays
+    nothing for it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        studio: Studio,
+        files: TaskFiles,
+        guard: Guard,
+        *,
+        concurrency: int,
+        max_unfinished: int,
+        keep_days: float,
+        webhook_secret: str = "",
+        finish: Finish = lambda delivery: delivery.body,
+        kinds: Kinds | None = None,
+    ) -> None:
+        """guard: whom webhooks may reach. finish: see `Webhooks`. The rest as in the settings."""
+        self.files = files
+        self.guard = guard
+        self.store = TaskStore(database, max_unfinished=max_unfinished)
+        self.outbox = Outbox(database)
+        self.ledger = Ledger(database)
+        self._database, self._secret, self._finish = database, webhook_secret, finish
+        self._concurrency, self._keep_days = concurrency, keep_days
+        self._bench = Workbench(studio, files, kinds)
+        self._lock = threading.Lock()
+        self._ready = self._closed = False
+        self._office: Office | None = None
+        self._webhooks: Webhooks | None = None
+        self._worker: Worker | None = None
+
+    def start(self) -> None:
+        """Goes on with what an earlier run left; opens nothing if there is nothing. Never raises for a database that is
+        away: it is tried again at the first task, and by the caller."""
+        if self._database.is_sqlite and not Path(self._database.url.database or "").exists():
+            return
+        try:
+            self.open()
+        except DatabaseAway as away:
+            _log.warning("tasks wait: %s", away.message)
+
+    def open(self) -> None:
+        """Whatever asks for tasks comes through here first. Raises DatabaseAway, StorageFull, Stopping."""
+        if self._ready:
+            return
+        with self._lock:
+            if self._closed:
+                raise Stopping("the server is being stopped: ask again in a moment")
+            if self._ready:
+                return
+            self._database.open()
+            self._worker = Worker(self.ledger, new_executor(), self._bench.do, self._bench.discard)
+            self._office = Office(
+                self._database,
+                self.ledger,
+                self._worker,
+                concurrency=self._concurrency,
+                keep_days=self._keep_days,
+                forget=self._forget,
+            )
+            self._webhooks = Webhooks(self.outbox, self.guard, self._secret, self._finish)
+            self._ready = True
+
+    def submit(self, new: NewTask) -> tuple[Task, bool]:
+        """See `TaskStore.submit`."""
+        self.open()
+        task, replayed = self.store.submit(new)
+        self._stir()
+        return task, replayed
+
+    def change(self, how: Callable[..., Task], id: str, project: str) -> Task:
+        """Calls off, pauses, resumes or retries (a method of `store`), and sees to it that it is noticed now."""
+        self.open()
+        task = how(id, project=project)
+        self._stir()
+        if self._worker is not None:
+            self._worker.look()
+        return task
+
+    def redeliver(self, task: str, delivery: str) -> Delivery:
+        """See `Outbox.again`."""
+        self.open()
+        made = self.outbox.again(task, delivery)
+        if self._webhooks is not None:
+            self._webhooks.wake()
+        return made
+
+    @property
+    def working(self) -> bool:
+        """Whether this server works on tasks now."""
+        return self._office is not None and self._office.working
+
+    def counts(self) -> Mapping[str, int]:
+        """How many tasks are in each state; empty while there is no database. Raises DatabaseAway."""
+        return {status.value: n for status, n in self.ledger.counts().items()} if self._ready else {}
+
+    def close(self) -> None:
+        """Hands back what is in hand. May be called again."""
+        with self._lock:
+            self._closed = True
+            if not self._ready:
+                return
+            self._ready = False
+        if self._office is not None:
+            self._office.close()
+        if self._webhooks is not None:
+            self._webhooks.close()
+        self._database.close()
+
+    def _stir(self) -> None:
+        if self._office is not None:
+            self._office.wake()
+        if self._webhooks is not None:
+            self._webhooks.wake()
+
+    def _forget(self, before: str) -> None:
+        while gone := self.store.delete_old(before):
+            for id in gone:
+                self.files.forget(id)

@@ -1,0 +1,109 @@
+"""Takes: passages that were spoken before, kept by all that decides how they sound.
+
+A take is the engine's own samples, to the bit: speech put together from takes is the same as speech made anew. So work
+that was broken off goes on where it stopped, and a book in which one sentence changed has one sentence spoken.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from threading import Event
+
+import numpy as np
+
+from chatterbox_plus.audio.clip import Clip, Samples
+from chatterbox_plus.audio.stage import closing_after
+from chatterbox_plus.engines.base import EngineInfo, Passage, Piece, Reference, Word
+from chatterbox_plus.engines.host import EngineHost
+from chatterbox_plus.library.content import ContentStore
+
+_SCALE = 32768.0  # of 16-bit samples
+
+
+def take_key(info: EngineInfo, passage: Passage, reference: Reference | None) -> str:
+    """The same for two passages exactly if they sound the same: 64 hex digits."""
+    decides = {
+        "engine": info.name,
+        "revision": info.revision,
+        "text": passage.text,
+        "language": passage.language,
+        "seed": passage.seed if info.seeded else None,
+        "voice": passage.voice,
+        "options": dict(sorted(passage.options.items())),
+        "reference": None if reference is None else reference.digest,
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+class Takes:
+    """Speaks through a store: what is there is not spoken again. Thread-safe."""
+
+    def __init__(self, store: ContentStore) -> None:
+        self._store = store
+
+    def speak(
+        self,
+        host: EngineHost,
+        passages: Sequence[Passage],
+        reference: Reference | None,
+        *,
+        cancel: Event,
+        timeout_s: float,
+        ahead: int | None = None,
+        lane: int = 0,
+    ) -> Iterator[Piece]:
+        """As `EngineHost.speak`; every piece is kept before it is given. Raises StorageFull too."""
+        keys = [take_key(host.info, passage, reference) for passage in passages]
+        missing = [passage for passage, key in zip(passages, keys, strict=True) if key not in self._store]
+        fresh = host.speak(missing, reference, cancel=cancel, timeout_s=timeout_s, ahead=ahead, lane=lane)
+        expected = iter(missing)
+        upcoming = next(expected, None)
+        with closing_after(fresh):
+            for passage, key in zip(passages, keys, strict=True):
+                if passage is not upcoming:
+                    kept = self._load(key)
+                    if kept is not None:
+                        yield replace(kept, index=passage.index)
+                        continue
+                    # It was thrown out, or is damaged: this one is spoken by itself, out of turn.
+                    (piece,) = host.speak([passage], reference, cancel=cancel, timeout_s=timeout_s, lane=lane)
+                else:
+                    piece = next(fresh)
+                    upcoming = next(expected, None)
+                self._store.write(key, pack(piece))
+                yield piece
+
+    def _load(self, key: str) -> Piece | None:
+        data = self._store.read(key)
+        return None if data is None else unpack(data)
+
+
+def pack(piece: Piece) -> bytes:
+    """A line of JSON, then the samples: 16-bit where that loses nothing, as with an engine that makes such, else float."""
+    samples = piece.clip.samples
+    scaled = samples.astype(np.float32) * np.float32(_SCALE)
+    whole = scaled.astype("<i2") if _fits(scaled) else None
+    exact = whole is not None and bool(np.array_equal(whole.astype(np.float32) / np.float32(_SCALE), samples))
+    body = whole if exact and whole is not None else samples.astype("<f4")
+    head = {
+        "rate": piece.clip.rate,
+        "type": body.dtype.str,
+        "words": [list(asdict(word).values()) for word in piece.words],
+    }
+    return json.dumps(head, separators=(",", ":")).encode() + b"\n" + body.tobytes()
+
+
+def unpack(data: bytes) -> Piece:
+    """What was packed."""
+    head, _, body = data.partition(b"\n")
+    told = json.loads(head)
+    stored = np.frombuffer(body, told["type"])
+    samples: Samples = (
+        stored.astype(np.float32) / np.float32(_SCALE) if told["type"] == "<i2" else stored.astype(np.float32)
+    )
+    return Piece(0, Clip(samples, told["rate"]), tuple(Word(*word) for word in told["words"]))
+
+
+def _fits(scaled: Samples) -> bool:
+    return bool(np.isfinite(scaled).all() and (np.abs(scaled) <= _SCALE - 1).all())
