@@ -11,6 +11,8 @@ class PlusError(Exception):
     status = 500
     code = "INTERNAL_ERROR"
     retry_after_s: int | None = None
+    details: tuple[tuple[str, str], ...] = ()
+    """Where several things are wrong at once: place and message of each."""
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         """param: the name of the option at fault, if one is."""

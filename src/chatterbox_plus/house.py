@@ -15,6 +15,7 @@ from chatterbox_plus.synthesis.takes import Takes
 if TYPE_CHECKING:
     from chatterbox_plus.access.keys import KeyStore
     from chatterbox_plus.jobs.queue import Jobs
+    from chatterbox_plus.jobs.states import Kind
     from chatterbox_plus.net.client import GuardedClient
 
 _LARGEST_RATE, _LARGEST_FRAME = 96_000, 8  # Hz; bytes: two channels of 32 bits
@@ -76,10 +77,12 @@ def _sources(settings: Settings) -> Sources | None:
 
 def build_jobs(settings: Settings, studio: Studio, keyring: Keyring | None = None) -> "Jobs":
     """Durable work, wired up; nothing is opened before it is needed. Raises SettingsError."""
+    from chatterbox_plus.jobs.book import make_book
     from chatterbox_plus.jobs.database import Database, database_url
     from chatterbox_plus.jobs.files import TaskFiles
     from chatterbox_plus.jobs.links import Finisher
     from chatterbox_plus.jobs.queue import Jobs
+    from chatterbox_plus.jobs.states import Kind
     from chatterbox_plus.net.guard import Guard
 
     api, jobs, data_dir = settings.api, settings.jobs, settings.paths.data_dir
@@ -95,6 +98,7 @@ def build_jobs(settings: Settings, studio: Studio, keyring: Keyring | None = Non
         keep_days=jobs.keep_days,
         webhook_secret=api.webhook_secret,
         finish=Finisher(sign),
+        kinds={Kind.BOOK: make_book},
     )
 
 

@@ -124,7 +124,9 @@ class Api(Section):
 
 class Jobs(Section):
     concurrency: int = Field(4, ge=1, le=64, description="Tasks under way at once, on this server.")
-    max_unfinished: int = Field(20_000, ge=1, description="Tasks, rows of batches among them, that a key may have open.")
+    max_unfinished: int = Field(
+        20_000, ge=1, description="Tasks, rows of batches among them, that a key may have open."
+    )
     keep_days: float = Field(30, ge=0, description="Days that finished tasks are remembered; their audio stays.")
     takes_max_gb: float = Field(10, ge=0, description="Passages kept for when they are needed again; 0 = none.")
 

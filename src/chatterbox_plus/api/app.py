@@ -12,6 +12,9 @@ from starlette.middleware.cors import CORSMiddleware
 from chatterbox_plus import __version__
 from chatterbox_plus.api import (
     admin,
+    asynchronous,
+    batch,
+    book,
     cleanup,
     concat,
     conversion,
@@ -25,6 +28,8 @@ from chatterbox_plus.api import (
     session,
     speech,
     system,
+    task_events,
+    tasks,
     voices,
 )
 from chatterbox_plus.api.access import Access
@@ -46,7 +51,7 @@ from chatterbox_plus.api.middleware import (
 from chatterbox_plus.api.state import ApiState
 from chatterbox_plus.api.watch import Watch
 from chatterbox_plus.errors import ModelLoadError
-from chatterbox_plus.house import build_studio, open_keyring
+from chatterbox_plus.house import build_jobs, build_studio, open_keyring
 from chatterbox_plus.settings import Settings
 from chatterbox_plus.synthesis.studio import Studio
 
@@ -60,6 +65,7 @@ _CHAPTERS = (
     "speech",
     "conversion",
     "joining",
+    "tasks",
     "OpenAI",
     "voices",
     "conversion inputs",
@@ -81,7 +87,7 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         threads = settings.models.workers + settings.api.queue_limit + SPARE_THREADS
         bridge = Bridge(threads, settings.api.request_timeout_seconds, metrics.made)
-        own = keyring = cleaner = None
+        own = keyring = cleaner = jobs = None
         beside: list[asyncio.Task[None]] = []
         try:
             if studio is None:
@@ -91,7 +97,9 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
             if settings.api.api_key_required:
                 keyring = await bridge.call(open_keyring, settings)
             cleaner = Cleaner(used.library, settings)
-            app.state.api = ApiState(settings, used, bridge, metrics, Watch(used.library, cleaner), keyring)
+            jobs = build_jobs(settings, used, keyring)
+            app.state.api = ApiState(settings, used, bridge, metrics, Watch(used.library, cleaner), jobs, keyring)
+            beside.append(asyncio.create_task(bridge.call(jobs.start)))
             cleaner.start()
             beside.append(asyncio.create_task(bridge.call(used.library.look_around)))
             if settings.error_handling.error_tracking.log_error_summaries:
@@ -100,6 +108,8 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
         finally:
             for task in beside:
                 task.cancel()
+            if jobs is not None:
+                await bridge.call(jobs.close)
             if cleaner is not None:
                 await bridge.call(cleaner.stop)
             if keyring is not None:
@@ -122,7 +132,25 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
     )
     errors.install(app)
     # A request tries them in this order, and health is asked most often; the document has an order of its own.
-    for room in (system, openai, voices, inputs, outputs, speech, conversion, concat, mixed, admin, cleanup, session):
+    for room in (
+        system,
+        openai,
+        voices,
+        inputs,
+        outputs,
+        speech,
+        conversion,
+        concat,
+        mixed,
+        tasks,
+        task_events,
+        asynchronous,
+        batch,
+        book,
+        admin,
+        cleanup,
+        session,
+    ):
         app.include_router(room.router)
     pages.mount(app, settings.ui)
     description.finish(app)

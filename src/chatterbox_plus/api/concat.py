@@ -31,7 +31,7 @@ EXAMPLE: dict[str, Any] = {
     "processing_time_seconds": 0.23,
     "metadata": {"total_duration_seconds": 8.45, "file_count": 2, "crossfade_ms": 100, "normalized": True},
 }
-_BODIES: dict[str, Any] = {
+BODIES: dict[str, Any] = {
     "segments": {
         "summary": "Segments and processing",
         "value": {
@@ -45,7 +45,7 @@ _BODIES: dict[str, Any] = {
 }
 _ITEM: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "object"}]}
 OPTIONS = {name: value for name, value in JoinOptions.model_json_schema()["properties"].items() if name != "segments"}
-_SCHEMA: dict[str, Any] = {
+SCHEMA: dict[str, Any] = {
     "properties": {
         "segments": {"type": "array", "items": _ITEM, "description": "Files and silences; or send `files`."},
         "files": {
@@ -62,7 +62,7 @@ _SCHEMA: dict[str, Any] = {
 
 @router.post("/api/v1/concat", summary="Join recordings", responses=audio_responses(EXAMPLE))
 async def concat(
-    body: Annotated[dict[str, Any], Body(openapi_examples=_BODIES, json_schema_extra=_SCHEMA)],
+    body: Annotated[dict[str, Any], Body(openapi_examples=BODIES, json_schema_extra=SCHEMA)],
     request: Request,
     state: State,
     response_mode: ResponseMode = None,

@@ -55,7 +55,7 @@ def _form_schema() -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
 
-_BODY = {
+BODY = {
     "requestBody": {
         "required": True,
         "content": {
@@ -70,7 +70,7 @@ _BODY = {
 
 
 @dataclass(frozen=True)
-class _Job:
+class ConversionRequest:
     """One conversion: of stored files by name, or of uploads, which live as long as it does."""
 
     options: ConversionOptions
@@ -100,7 +100,7 @@ class _Job:
     "/api/v1/vc",
     summary="Convert a recording to another voice",
     responses=audio_responses(_EXAMPLE),
-    openapi_extra=_BODY,
+    openapi_extra=BODY,
 )
 async def convert(
     request: Request, state: State, response_mode: ResponseMode = None, return_format: ReturnFormat = None
@@ -110,17 +110,16 @@ async def convert(
     JSON names stored files (`vc_inputs/`, `reference_audio/`); a multipart form can bring its own.
     """
     mode, wanted = mode_of(response_mode), format_of(return_format)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
+    if is_form(request):
         most = state.settings.api.max_upload_mb
         async with read_form(request, state.bridge, state.studio.library, most) as form:
-            return await _answer(request, state, _from_form(form), mode, wanted)
-    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
-        return await _answer(request, state, await _from_json(request), mode, wanted)
+            return await _answer(request, state, from_form(form), mode, wanted)
+    if is_json(request):
+        return await _answer(request, state, await from_json(request), mode, wanted)
     raise BadRequest("Send JSON (application/json), or files (multipart/form-data) with input_audio")
 
 
-async def _answer(request: Request, state: ApiState, job: _Job, mode: str, wanted: str | None) -> Response:
+async def _answer(request: Request, state: ApiState, job: ConversionRequest, mode: str, wanted: str | None) -> Response:
     if mode == "live":
         return await live_reply(
             request, state, job.options, lambda cancel, holds: job.open(state, cancel, holds, wanted)
@@ -131,7 +130,21 @@ async def _answer(request: Request, state: ApiState, job: _Job, mode: str, wante
     return json_reply(request, "Voice conversion completed successfully", result, {"model": result.model})
 
 
-async def _from_json(request: Request) -> _Job:
+def is_form(request: Request) -> bool:
+    return _kind(request) == "multipart/form-data"
+
+
+def is_json(request: Request) -> bool:
+    kind = _kind(request)
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def from_json(request: Request) -> ConversionRequest:
+    """What is asked for about stored files. Raises RequestValidationError."""
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
@@ -142,17 +155,18 @@ async def _from_json(request: Request) -> _Job:
     if not options.input_audio_source:
         missing = {"type": "missing", "loc": ("body", "input_audio_source"), "msg": "Field required"}
         raise RequestValidationError([missing])
-    return _Job(options)
+    return ConversionRequest(options)
 
 
-def _from_form(form: Form) -> _Job:
+def from_form(form: Form) -> ConversionRequest:
+    """The same, with files sent along. Raises BadRequest, RequestValidationError."""
     source, target = form.file("input_audio"), form.file("target_voice")
     values = form.values(lists=("export_formats",))
     _one_of("input_audio", source, "input_audio_source", values)
     _one_of("target_voice", target, "target_voice_source", values)
     if target is not None:
         values["target_voice_source"] = target.name
-    return _Job(checked(ConversionOptions, values), source, target, form)
+    return ConversionRequest(checked(ConversionOptions, values), source, target, form)
 
 
 def _one_of(file_name: str, file: Upload | None, field: str, values: dict[str, Any]) -> None:

@@ -197,6 +197,8 @@ def plus_reply(scope: Scope, error: PlusError) -> Response:
         where = "query" if error.param in QueryParams(scope["query_string"]) else "body"
         loc = [where, *([error.param] if error.param else [])]
         detail = [{"type": "value_error", "loc": loc, "msg": error.message}]
+        if error.details:
+            detail = [{"type": "value_error", "loc": ["body", place], "msg": told} for place, told in error.details]
     headers = None if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     if error.status >= 500:
         _log.error("%s: %s", error.code, error.message, exc_info=error.__cause__)

@@ -27,8 +27,19 @@ MB = 2**20
 MAX_JSON_BYTES = 2 * MB  # unless longer texts are allowed
 BYTES_PER_CHARACTER = 12  # at worst: two escaped halves of a surrogate pair
 FORM_PATHS = frozenset(
-    {"/api/v1/vc", "/api/v1/voice", "/api/v1/vc_input", "/api/v1/concat/mixed"}
+    {
+        "/api/v1/vc",
+        "/api/v1/vc/async",
+        "/api/v1/voice",
+        "/api/v1/vc_input",
+        "/api/v1/concat/mixed",
+        "/api/v1/batch",
+        "/api/v1/book",
+        "/api/v1/book/preview",
+    }
 )  # who takes a form apart as it arrives; all others read their body whole
+LONG_JSON_PATHS = frozenset({"/api/v1/batch", "/api/v1/book", "/api/v1/book/preview"})
+LONG_JSON_BYTES = 40 * MB  # thousands of rows, or a whole book
 WORK_PATHS = frozenset(
     {
         "/api/v1/tts",
@@ -44,6 +55,8 @@ STALL_S = 60  # without a byte of a body that was begun
 FORM_OVERHEAD_BYTES = 1 * MB  # field names, boundaries and values around an upload
 EXPOSED_HEADERS = (
     "Content-Disposition",
+    "Idempotency-Replayed",
+    "Location",
     "Retry-After",
     "X-Alternative-Formats",
     "X-Audio-Duration",
@@ -248,6 +261,8 @@ class BodyLimit:
         form = headers.get("content-type", "").lower().startswith("multipart/form-data")
         upload = form and scope["path"] in FORM_PATHS
         limit = self.max_form_bytes if upload else self.max_json_bytes
+        if scope["path"] in LONG_JSON_PATHS and not form:
+            limit = max(limit, LONG_JSON_BYTES)
         most = limit - FORM_OVERHEAD_BYTES if upload else limit  # as people know it: the size of their files
         message = f"The request is larger than {most // MB} MB, the most that is taken"
         announced = headers.get("content-length", "")

@@ -39,7 +39,7 @@ from chatterbox_plus.api.lists import (
 )
 from chatterbox_plus.api.replies import ERRORS, StoredFile, disposition
 from chatterbox_plus.api.state import State
-from chatterbox_plus.audio.formats import FORMATS
+from chatterbox_plus.audio.formats import ATTACHED_SUFFIXES, FORMATS
 from chatterbox_plus.errors import NotFound, UnsupportedFormat
 from chatterbox_plus.library.catalog import Order, filter_of, siblings
 from chatterbox_plus.library.entries import Entry
@@ -54,10 +54,15 @@ MEDIA_TYPES = {
     **{format.suffix: format.media_type for format in FORMATS.values()},
     ".ogg": "audio/ogg",
     ".m4a": "audio/mp4",
+    ".m4b": "audio/mp4",
+    ".srt": "application/x-subrip",
+    ".vtt": "text/vtt",
     ".mp4": "audio/mp4",
     ".webm": "audio/webm",
 }
-GenerationType = Annotated[Literal["tts", "vc", "concat"] | None, Query(description="Only what was made in this way.")]
+GenerationType = Annotated[
+    Literal["tts", "vc", "concat", "book"] | None, Query(description="Only what was made in this way.")
+]
 FilePath = Annotated[str, PathParameter(description=NAMED, examples=["intro.wav"])]
 SortBy = Annotated[
     Literal["created_date", "filename", "file_size", "generation_type"], Query(description="What the order goes by.")
@@ -82,7 +87,8 @@ async def fetch(path: FilePath, request: Request, state: State) -> Response:
     outputs = state.studio.library.outputs
     if not state.caller.may_read_output(path):
         raise _missing(path)
-    found, stat = await state.bridge.call(_find, outputs.exact, path.removeprefix(outputs.prefix))
+    find = outputs.attached if path.lower().endswith(ATTACHED_SUFFIXES) else outputs.exact
+    found, stat = await state.bridge.call(_find, find, path.removeprefix(outputs.prefix))
     keys = state.settings.api.api_key_required
     response = StoredFile(
         found,

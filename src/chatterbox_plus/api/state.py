@@ -11,6 +11,7 @@ from chatterbox_plus.api.bridge import Bridge
 from chatterbox_plus.api.metrics import Metrics
 from chatterbox_plus.api.watch import Watch
 from chatterbox_plus.errors import PermissionDenied
+from chatterbox_plus.jobs.queue import Jobs
 from chatterbox_plus.settings import Settings
 from chatterbox_plus.synthesis.studio import Studio
 
@@ -24,6 +25,7 @@ class ApiState:
     bridge: Bridge
     metrics: Metrics
     watch: Watch
+    jobs: Jobs
     keyring: Keyring | None = None  # None: nobody is asked for a key
     caller: Caller = ANYBODY
 

@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 INPUT_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".webm", ".mp4")
 
+BOOK_SUFFIX = ".m4b"  # made by us, and taken by nobody as an input
+OUTPUT_SUFFIXES = (*INPUT_SUFFIXES, BOOK_SUFFIX)
+ATTACHED_SUFFIXES = (".srt", ".vtt")  # subtitles: beside an output, of the same stem, and gone with it
+
 
 @dataclass(frozen=True)
 class OutputFormat:

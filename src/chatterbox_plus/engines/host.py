@@ -4,8 +4,8 @@ Every child has a thread here that drives it. A caller's own thread waits for re
 conversion, reads the input; it never waits for a child in any other way.
 
 The order: callers take turns, a passage each, so a long text cannot starve a short one, and those of a lower lane go
-before all others; a caller is served at most 2 x workers passages ahead of what it has consumed. A conversion occupies one child from its beginning to its end, but
-conversions never occupy all children, unless there is only one.
+before all others; a caller is served at most 2 x workers passages ahead of what it has consumed. A conversion occupies
+one child from its beginning to its end, but conversions never occupy all children, unless there is only one.
 """
 
 import logging

@@ -54,6 +54,7 @@ class InvalidRows(InvalidOption):
     def __init__(self, problems: Sequence[RowProblem]) -> None:
         """problems: at least one."""
         self.problems = tuple(problems)
+        self.details = tuple((f"{problem.line}.{problem.column}".rstrip("."), str(problem)) for problem in problems)
         message, more = str(self.problems[0]), len(self.problems) - 1
         if more:
             message += f" (and {'at least ' if len(self.problems) >= MAX_PROBLEMS else ''}{more} more)"

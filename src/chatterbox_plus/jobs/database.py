@@ -5,16 +5,18 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
 from chatterbox_plus.errors import DatabaseAway, SettingsError, StorageFull
 from chatterbox_plus.jobs.tables import migrate
 
 PATIENCE_S = 3  # for another writer, or for a connection: a request waits no longer
 _READING = "chatterbox_reading"
+_AWAY = "The database of tasks cannot be reached at the moment: ask again in a little while"
 _log = logging.getLogger(__name__)
 
 
@@ -47,6 +49,8 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self.engine, "do_connect", _connect_patiently)
 
     def open(self) -> None:
         """Makes the database when missing and brings it up to date. Raises DatabaseAway, StorageFull, SettingsError."""
@@ -76,11 +80,20 @@ class Database:
         self.engine.dispose()
 
 
+def background_engine(url: URL, pool_size: int) -> Engine:
+    """Connections to PostgreSQL for work that nobody waits for; the caller's to dispose of."""
+    engine = create_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, **_arguments(url))
+    event.listen(engine, "do_connect", _connect_very_patiently)
+    return engine
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turns a database that is not there, locked or full into what a caller can be told."""
     try:
         yield
+    except TimeoutError as error:  # of the pool
+        raise DatabaseAway(_AWAY) from error
     except (OperationalError, InterfaceError) as error:
         raise _told(error) from error
     except DBAPIError as error:
@@ -93,7 +106,7 @@ def _told(error: DBAPIError) -> DatabaseAway | StorageFull:
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
         return StorageFull("There is no room left in the data folder.")
-    return DatabaseAway("The database of tasks cannot be reached at the moment: ask again in a little while")
+    return DatabaseAway(_AWAY)
 
 
 def _arguments(url: URL) -> dict[str, object]:
@@ -110,6 +123,18 @@ def _arguments(url: URL) -> dict[str, object]:
             "tcp_user_timeout": 10_000,
         },
     }
+
+
+def _connect_patiently(_: object, __: object, arguments: list[Any], options: dict[str, Any]) -> Any:
+    from chatterbox_plus.jobs.patience import PatientConnection  # only where there is PostgreSQL
+
+    return PatientConnection.connect(*arguments, **options)
+
+
+def _connect_very_patiently(_: object, __: object, arguments: list[Any], options: dict[str, Any]) -> Any:
+    from chatterbox_plus.jobs.patience import VeryPatientConnection
+
+    return VeryPatientConnection.connect(*arguments, **options)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:

@@ -11,44 +11,48 @@ what a task waits at most.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
 from chatterbox_plus.errors import DatabaseAway
-from chatterbox_plus.jobs.database import Database
+from chatterbox_plus.jobs.database import Database, background_engine, explained
 from chatterbox_plus.jobs.ledger import Turn
 
 if TYPE_CHECKING:
-    from dbos import DBOS
+    from dbos import WorkflowStatus
 
 QUEUE = "tasks"
 WORKFLOW = "task"
 VERSION = "1"  # of the protocol between a workflow and our tables, not of the program: see above
 POLL_S = 0.05
+_NAME = "chatterbox-plus"
 _LANE = 1_000_000_000  # priorities of one lane; DBOS serves the lowest number first
 _ENDED = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
+_log = logging.getLogger(__name__)
 
 Perform = Callable[[str, int], None]
 """Works on one attempt at a task, in a thread of the queue's; returns when it is over, however it ended."""
 
 
 class Durable:
-    """One in a process: DBOS is a singleton."""
+    """One in a process: DBOS is a singleton. Whatever asks it raises DatabaseAway."""
 
     def __init__(self, database: Database, executor: str, perform: Perform, *, concurrency: int) -> None:
-        """Starts working. executor: the server's name, used by no other, ever. concurrency: tasks at once.
-
-        Raises DatabaseAway.
-        """
-        from dbos import DBOS, DBOSConfig  # takes half a second to import, and needs none who has no tasks
+        """Starts working. executor: the server's name, used by no other, ever. concurrency: tasks at once."""
+        from dbos import DBOS, DBOSClient, DBOSConfig  # takes half a second to import, and needs none who has no tasks
         from dbos import DBOSPortableJSONSerializer as Serializer
 
         _quieten()
+        url = database.url.render_as_string(hide_password=False)
+        self._executor = executor
+        self._engine = None if database.is_sqlite else background_engine(database.url, concurrency + 8)
         config = DBOSConfig(
-            name="chatterbox-plus",
-            system_database_url=database.url.render_as_string(hide_password=False),
+            name=_NAME,
+            system_database_url=url,
+            system_database_engine=self._engine,
             application_version=VERSION,
             executor_id=executor,
             serializer=Serializer(),
@@ -56,80 +60,116 @@ class Durable:
             sys_db_pool_size=concurrency + 8,
             use_listen_notify=False,
         )
-        self._dbos: type[DBOS] = DBOS
         try:
-            DBOS(config=config)
-            _quieten()
+            with _explained():
+                self._dbos = DBOS(config=config)
+                _quieten()
 
-            @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
-            def task(id: str, attempt: int) -> None:
-                perform(id, attempt)
+                @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
+                def task(id: str, attempt: int) -> None:
+                    perform(id, attempt)
 
-            DBOS.launch()
-            DBOS.register_queue(QUEUE, worker_concurrency=concurrency, polling_interval_sec=POLL_S)
-        except DBAPIError as error:
+                DBOS.launch()
+                DBOS.register_queue(QUEUE, worker_concurrency=concurrency, polling_interval_sec=POLL_S)
+                # What is asked of it beside the work goes through a client: it raises when the database is away, where
+                # DBOS itself waits, for up to a minute after the database is back.
+                self._client = DBOSClient(
+                    system_database_url=url,
+                    system_database_engine=self._engine,
+                    serializer=Serializer(),
+                    application_name=_NAME,
+                    lazy=True,
+                    retry_connection_errors=False,
+                )
+        except BaseException:
             DBOS.destroy(destroy_registry=True)
-            raise DatabaseAway("The database of tasks cannot be reached at the moment") from error
+            self._dispose()
+            raise
 
     def enqueue(self, turns: Iterable[Turn]) -> None:
         """Hands attempts over; one that was handed over before is passed over."""
-        for turn in turns:
-            self._dbos.enqueue_workflow_with_options(
-                {
-                    "workflow_name": WORKFLOW,
-                    "queue_name": QUEUE,
-                    "workflow_id": workflow_id(turn.id, turn.attempt),
-                    "app_version": VERSION,
-                    "priority": turn.lane * _LANE + min(turn.tag, _LANE - 1) + 1,
-                },
-                turn.id,
-                turn.attempt,
-            )
+        with _explained():
+            for turn in turns:
+                self._client.enqueue(
+                    {
+                        "workflow_name": WORKFLOW,
+                        "queue_name": QUEUE,
+                        "workflow_id": workflow_id(turn.id, turn.attempt),
+                        "app_version": VERSION,
+                        "priority": turn.lane * _LANE + min(turn.tag, _LANE - 1) + 1,
+                    },
+                    turn.id,
+                    turn.attempt,
+                )
 
-    def lost(self, turns: Sequence[Turn], executor: str, at_work: Callable[[Turn], bool]) -> list[Turn]:
-        """Those that nobody will work on any more: never arrived, ended without a word, or ours and not in our hands."""
+    def lost(self, turns: Sequence[Turn], servers: Collection[str], mine: Callable[[Turn], bool] | None) -> list[Turn]:
+        """Those that nobody will work on any more: never arrived, ended without a word, or in nobody's hands.
+
+        servers: who is known. mine: whether we have it in hand; None: do not look for those that only seem so.
+        """
         ids = {workflow_id(turn.id, turn.attempt): turn for turn in turns}
-        known = {
-            status.workflow_id: status
-            for status in self._dbos.list_workflows(workflow_ids=list(ids), load_input=False, load_output=False)
-        }
+        known = {status.workflow_id: status for status in self._list(workflow_ids=list(ids))}
         found = []
         for id, turn in ids.items():
             status = known.get(id)
-            mine = status is not None and status.status == "PENDING" and status.executor_id == executor
-            if status is None or status.status in _ENDED or (mine and not at_work(turn)):
+            if status is None or status.status in _ENDED:
                 found.append(turn)
+            elif status.status == "PENDING" and mine is not None:
+                ours = status.executor_id == self._executor
+                if (ours and not mine(turn)) or (not ours and status.executor_id not in servers):
+                    found.append(turn)
         return found
 
-    def take_over(self, executors: Sequence[str]) -> int:
+    def take_over(self, executors: Collection[str]) -> int:
         """What those servers had in hand is begun again, by anybody; how much that is."""
-        pending = self._dbos.list_workflows(
-            status="PENDING", executor_id=list(executors), name=WORKFLOW, load_input=False, load_output=False
-        )
+        pending = self._list(status="PENDING", executor_id=list(executors), name=WORKFLOW)
         if pending:
-            self._dbos.resume_workflows([status.workflow_id for status in pending])
+            with _explained():  # in our queue: the one it goes to otherwise knows no limit
+                self._client.resume_workflows([status.workflow_id for status in pending], queue_name=QUEUE)
         return len(pending)
 
     def strangers(self, known: Iterable[str]) -> set[str]:
         """Servers that have something in hand and are none of the known ones."""
-        pending = self._dbos.list_workflows(status="PENDING", name=WORKFLOW, load_input=False, load_output=False)
+        pending = self._list(status="PENDING", name=WORKFLOW)
         return {status.executor_id for status in pending if status.executor_id} - set(known)
 
     def forget(self, before: str) -> None:
         """Removes what it remembers of attempts that ended before that moment."""
-        while old := self._dbos.list_workflows(
-            status=sorted(_ENDED),
-            name=WORKFLOW,
-            completed_before=before,
-            limit=500,
-            load_input=False,
-            load_output=False,
-        ):
-            self._dbos.delete_workflows([status.workflow_id for status in old])
+        while old := self._list(status=sorted(_ENDED), name=WORKFLOW, completed_before=before, limit=500):
+            with _explained():
+                self._client.delete_workflows([status.workflow_id for status in old])
+
+    def take_no_more(self) -> None:
+        """Leaves what waits to others; what is in hand goes on."""
+        for event in self._dbos.background_thread_stop_events:
+            event.set()
 
     def close(self) -> None:
-        """Takes nothing more. What is in hand must have come to its end, or will be begun again."""
+        """What is in hand must have come to its end, or will be begun again."""
         self._dbos.destroy(destroy_registry=True)
+        self._client.destroy()
+        self._dispose()
+
+    def _list(self, **which: Any) -> "list[WorkflowStatus]":
+        with _explained():
+            return self._client.list_workflows(**which, load_input=False, load_output=False)
+
+    def _dispose(self) -> None:
+        if self._engine is not None:
+            self._engine.dispose()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """As `database.explained`; an error of any other kind is the database's too, as far as anybody can tell."""
+    from dbos._error import DBOSException
+
+    try:
+        with explained():
+            yield
+    except (DBAPIError, DBOSException) as error:
+        _log.warning("the durable queue: %s", error)
+        raise DatabaseAway("The durable queue cannot be reached at the moment") from error
 
 
 def workflow_id(id: str, attempt: int) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -11,6 +12,8 @@ from chatterbox_plus.jobs.records import ProgressNote, Task, moment
 from chatterbox_plus.jobs.states import EventType, Kind, Status
 from chatterbox_plus.jobs.tables import servers, tasks
 from chatterbox_plus.jobs.tasks import add_event, add_events, end, lock_family, waiting
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,10 @@ class Ledger:
     def note(self, notes: Mapping[str, ProgressNote], executor: str) -> None:
         """Writes down how far tasks are; what another server has taken over meanwhile is left alone."""
         with self._database.transaction() as connection:
-            for id, note in sorted(
-                notes.items()
-            ):  # always in the same order, so that two servers never wait in a circle
-                values: dict[str, Any] = {"done": note.done, "total": note.total, "audio_s": note.audio_s}
+            for id, note in sorted(notes.items()):  # whoever locks several tasks does so in this order, or in a circle
+                values: dict[str, Any] = {}
+                if note.done is not None:
+                    values = {"done": note.done, "total": note.total, "audio_s": note.audio_s}
                 changed = connection.execute(
                     update(tasks)
                     .where(tasks.c.id == id, tasks.c.executor == executor, tasks.c.status == Status.RUNNING.value)
@@ -135,7 +138,7 @@ class Ledger:
     def dispatched(self, turns: Iterable[Turn]) -> None:
         """The durable queue has them."""
         with self._database.transaction() as connection:
-            for turn in turns:
+            for turn in sorted(turns, key=lambda turn: turn.id):  # the same order as everywhere: see `note`
                 connection.execute(
                     update(tasks)
                     .where(tasks.c.id == turn.id, tasks.c.dispatched < turn.attempt)
@@ -160,9 +163,13 @@ class Ledger:
 
     def heard_of(self, turns: Iterable[Turn]) -> None:
         """They are all right: look again later."""
+        quiet = (
+            select(tasks.c.id)
+            .where(tasks.c.id.in_([turn.id for turn in turns]), tasks.c.finished_at.is_(None))
+            .with_for_update(skip_locked=True)  # whoever works on one of them now is heard of anyway
+        )
         with self._database.transaction() as connection:
-            ids = [turn.id for turn in turns]
-            connection.execute(update(tasks).where(tasks.c.id.in_(ids)).values(updated_at=moment()))
+            connection.execute(update(tasks).where(tasks.c.id.in_(quiet)).values(updated_at=moment()))
 
     def again(self, turn: Turn) -> None:
         """That attempt was lost: there will be another."""
@@ -199,7 +206,13 @@ class Ledger:
         with self._database.reading() as connection:
             return [ServerRow(**row) for row in connection.execute(select(servers)).mappings()]
 
+    def servers_gone(self, ids: Sequence[str]) -> None:
+        """They live no more, whatever their last word was: what they had in hand is anybody's at once."""
+        with self._database.transaction() as connection:
+            connection.execute(update(servers).where(servers.c.id.in_(ids)).values(beat_at=moment(NEVER)))
+
     def forget_servers(self, ids: Sequence[str]) -> None:
+        """They are dead, and what they had in hand has been taken over."""
         with self._database.transaction() as connection:
             connection.execute(delete(servers).where(servers.c.id.in_(ids)))
 

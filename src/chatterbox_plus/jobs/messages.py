@@ -147,7 +147,7 @@ def _insert(connection: Connection, task: str, url: str, body: Mapping[str, Any]
             id=id,
             task=task,
             url=url,
-            body=json.dumps(body, ensure_ascii=False),
+            body=json.dumps(body),  # ASCII: no database takes a lone surrogate
             state="pending",
             attempts=0,
             next_at=now,

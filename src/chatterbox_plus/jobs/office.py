@@ -69,12 +69,14 @@ class Office:
         """Hands back what is in hand."""
         self._stopping.set()
         self._wake.set()
+        if self._durable is not None:
+            self._durable.take_no_more()
         self._worker.stop(patience_s)
         self._thread.join(patience_s)
         if self._durable is not None:
             self._durable.close()
             with suppress(DatabaseAway, StorageFull):
-                self._ledger.forget_servers([self._worker.executor])
+                self._ledger.servers_gone([self._worker.executor])
         if self._lock is not None:
             self._lock.release()
 
@@ -106,9 +108,10 @@ class Office:
                 now = time.monotonic()
                 if now - beat >= BEAT_S:
                     self._beat()
+                    beat = now
                     self._bury(durable, everybody=first and self._database.is_sqlite)
                     self._look_for_lost(durable, at_once=first)
-                    first, beat = False, now
+                    first = False
                 if now - tidied >= TIDY_S:
                     self._tidy(durable)
                     tidied = now
@@ -148,7 +151,8 @@ class Office:
         quiet = self._ledger.quiet(before)
         if not quiet:
             return
-        lost = durable.lost(quiet, self._worker.executor, self._worker.at_work)
+        servers = {server.id for server in self._ledger.servers()}
+        lost = durable.lost(quiet, servers, None if at_once else self._worker.at_work)
         for turn in lost:
             self._ledger.again(turn)
         if lost:
@@ -183,13 +187,18 @@ class _OneAtATime:
     def take(self) -> bool:
         """Whether it is ours now."""
         if self._connection is None:
-            connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+            try:
+                connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+            except sqlite3.OperationalError as error:
+                raise DatabaseAway(f"The lock of the tasks cannot be opened: {error}") from error
             try:
                 connection.execute("PRAGMA locking_mode = EXCLUSIVE")
                 connection.execute("BEGIN EXCLUSIVE")
-            except sqlite3.OperationalError:
+            except sqlite3.OperationalError as error:
                 connection.close()
-                return False
+                if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    return False
+                raise DatabaseAway(f"The lock of the tasks cannot be taken: {error}") from error
             self._connection = connection
         return True
 

@@ -78,7 +78,7 @@ class Jobs:
             if self._ready:
                 return
             self._database.open()
-            self._worker = Worker(self.ledger, new_executor(), self._bench.do, self._bench.discard)
+            self._worker = Worker(self.ledger, new_executor(), self._bench.do, self._bench.discard, self.files.forget)
             self._office = Office(
                 self._database,
                 self.ledger,

@@ -103,7 +103,7 @@ class TaskEvent:
 class ProgressNote:
     """How far a task is, as its worker says; events in the order in which they happened."""
 
-    done: float = 0
+    done: float | None = None  # None: nothing is known beside the events
     total: float | None = None
     audio_s: float = 0
     events: list[tuple[EventType, str, Mapping[str, Any]]] = field(default_factory=list)  # type, when, data

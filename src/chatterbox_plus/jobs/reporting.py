@@ -45,6 +45,14 @@ class Reporting:
                 del note.events[:-MAX_EVENTS]
             self._changed.notify()
 
+    def tell(self, id: str, type: EventType, data: Mapping[str, Any]) -> None:
+        """Something happened that does not change how far the task is."""
+        with self._changed:
+            note = self._notes.setdefault(id, ProgressNote())
+            note.events.append((type, moment(), data))
+            del note.events[:-MAX_EVENTS]
+            self._changed.notify()
+
     def flush(self) -> None:
         """Writes what is there; what the database does not take now is kept. For before a task ends: its end is its
         last event."""
@@ -86,6 +94,8 @@ class Reporting:
             for id, note in notes.items():
                 newer = self._notes.get(id)
                 if newer is not None:
+                    if newer.done is None:
+                        newer.done, newer.total, newer.audio_s = note.done, note.total, note.audio_s
                     newer.events[:0] = note.events
                     del newer.events[:-MAX_EVENTS]
                 else:

@@ -1,12 +1,13 @@
 """All tasks, at rest: submitted, listed, called off, paused, taken up again.
 
-Whose turn it is: every task has a tag, and in a lane the lowest is next. Who has nothing waiting starts at the turn that
-is being served; who has a thousand waiting stands behind them with the next. So keys take turns however much each asks
-for (start-time fair queueing: Goyal, Vin and Cheng, SIGCOMM 1996, with every task of the same weight).
+Whose turn it is: every task has a tag, and in a lane the lowest is next. Who has nothing waiting starts at the turn
+that is being served; who has a thousand waiting stands behind them with the next. So keys take turns however much each
+asks for (start-time fair queueing: Goyal, Vin and Cheng, SIGCOMM 1996, with every task of the same weight).
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, select, update
@@ -15,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from chatterbox_plus.errors import KeyReused, NotFound, RateLimited, WrongState
 from chatterbox_plus.jobs.database import Database
 from chatterbox_plus.jobs.messages import enqueue_delivery
-from chatterbox_plus.jobs.records import NewTask, RowCounts, Task, TaskEvent, moment, new_id
+from chatterbox_plus.jobs.records import NewTask, RowCounts, Task, TaskEvent, moment, new_id, parsed
 from chatterbox_plus.jobs.states import FINAL, UNFINISHED, EventType, Kind, Lane, Status
 from chatterbox_plus.jobs.tables import deliveries, events, tasks
 
@@ -227,7 +228,9 @@ class TaskStore:
         rows = []
         for number, (name, spec) in enumerate(new.rows, 1):
             row = {"id": new_id("row"), "kind": Kind.TTS.value, "parent": id, "number": number, "name": name}
-            rows.append({**row, "spec": _json(spec), "tag": tag + number - 1, "events": 1, **common})
+            own = moment(parsed(now) + timedelta(microseconds=number))  # files are named after it, each differently
+            spoken = {"spec": _json(spec), "tag": tag + number - 1, "events": 1, **common, "created_at": own}
+            rows.append({**row, **spoken})
             told.append({**told[0], "task": row["id"]})
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             connection.execute(insert(tasks), rows[start : start + _ROWS_AT_ONCE])
@@ -315,13 +318,13 @@ def row_counts(connection: Connection, id: str) -> RowCounts:
 
 
 def lock_family(connection: Connection, id: str) -> None:
-    """Keeps other transactions from the task and its batch until this one ends; the batch first, so that none waits
-    for another in a circle. SQLite has one writer at a time anyway."""
+    """Keeps other transactions from the task, its batch and its rows until this one ends; the batch first and rows in
+    the order of their ids, so that none waits for another in a circle. SQLite has one writer at a time anyway."""
     if connection.dialect.name == "sqlite":
         return
     parent = select(tasks.c.parent).where(tasks.c.id == id).scalar_subquery()
-    connection.execute(select(tasks.c.id).where(tasks.c.id == parent).with_for_update())
-    connection.execute(select(tasks.c.id).where(tasks.c.id == id).with_for_update())
+    for family in (tasks.c.id == parent, tasks.c.id == id, tasks.c.parent == id):
+        connection.execute(select(tasks.c.id).where(family).order_by(tasks.c.id).with_for_update())
 
 
 def add_event(connection: Connection, id: str, type: EventType, data: Mapping[str, Any], at: str | None = None) -> None:
@@ -390,4 +393,6 @@ def _check(task: Task, states: Iterable[Status], what: str) -> None:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """Lone surrogates, which no database takes, as their JSON escapes."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace").decode()

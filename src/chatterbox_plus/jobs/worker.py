@@ -60,11 +60,14 @@ Discard = Callable[[Task, Mapping[str, Any]], None]
 class Worker:
     """Thread-safe: each task is worked on in a thread of the queue's."""
 
-    def __init__(self, ledger: Ledger, executor: str, work: Work, discard: Discard) -> None:
+    def __init__(
+        self, ledger: Ledger, executor: str, work: Work, discard: Discard, done: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """done: told of every task that has succeeded, when that is safely written down."""
         self.executor = executor
-        self._ledger, self._work, self._discard = ledger, work, discard
+        self._ledger, self._work, self._discard, self._done = ledger, work, discard, done
         self._reporting = Reporting(ledger, executor)
-        self._hands: dict[str, Hand] = {}
+        self._hands: set[Hand] = set()  # for a moment two of the same task: one called off, and the next attempt at it
         self._guard = threading.Lock()
         self._stopping = threading.Event()
         self._idle = threading.Condition(self._guard)
@@ -73,6 +76,8 @@ class Worker:
 
     def perform(self, id: str, attempt: int) -> None:
         """One attempt at a task, to whatever end."""
+        if self._stopping.is_set():
+            return  # it is found, and begun by somebody else
         try:
             task = self._persist(lambda: self._ledger.begin(id, attempt, self.executor))
         except Cancelled:
@@ -81,26 +86,26 @@ class Worker:
             return
         hand = Hand(task, self._reporting)
         with self._guard:
-            self._hands[task.id] = hand
+            self._hands.add(hand)
         if self._stopping.is_set():
             hand.cancel.set()
         try:
             self._to_its_end(hand)
         finally:
             with self._guard:
-                self._hands.pop(task.id, None)
+                self._hands.discard(hand)
                 self._idle.notify_all()
 
     def at_work(self, turn: Turn) -> bool:
         """Whether that attempt is in hand here."""
-        hand = self._hands.get(turn.id)
-        return hand is not None and hand.task.attempt == turn.attempt
+        with self._guard:
+            return any((hand.task.id, hand.task.attempt) == (turn.id, turn.attempt) for hand in self._hands)
 
     def stop(self, patience_s: float) -> None:
         """Everything in hand is handed back; it goes on at the next start, or on another server."""
         self._stopping.set()
         with self._guard:
-            for hand in self._hands.values():
+            for hand in self._hands:
                 hand.cancel.set()
             self._idle.wait_for(lambda: not self._hands, patience_s)
         self._watcher.join(2)
@@ -109,12 +114,12 @@ class Worker:
     def look(self) -> None:
         """Something was paused or called off: find out at once what."""
         with self._guard:
-            hands = dict(self._hands)
+            hands = tuple(self._hands)
         if not hands:
             return
-        wanted = self._ledger.wanted(list(hands))
-        for id, hand in hands.items():
-            status, attempt, executor = wanted.get(id, (Status.CANCELLED, 0, None))
+        wanted = self._ledger.wanted([hand.task.id for hand in hands])
+        for hand in hands:
+            status, attempt, executor = wanted.get(hand.task.id, (Status.CANCELLED, 0, None))
             if (status, attempt, executor) != (Status.RUNNING, hand.task.attempt, self.executor):
                 hand.cancel.set()
 
@@ -142,12 +147,19 @@ class Worker:
             ended = self._persist(lambda: self._ledger.finish(task, self.executor, status, result=result, error=error))
         except Cancelled:
             return  # the server stops before the database is back: it is begun again, and comes to the same
+        if ended and result is not None:
+            self._done(task.id)
         if not ended and result is not None:
-            status, attempt, _ = self._persist(lambda: self._ledger.wanted([task.id])).get(
-                task.id, (Status.CANCELLED, 0, None)
-            )
-            if status is Status.CANCELLED and attempt in (0, task.attempt):
-                self._discard(task, result)
+            self._discard_unwanted(task, result)
+
+    def _discard_unwanted(self, task: Task, result: Mapping[str, Any]) -> None:
+        """What was made is nobody's if the task was called off meanwhile, and another's if it was taken over."""
+        try:
+            found = self._persist(lambda: self._ledger.wanted([task.id]))
+        except Cancelled:
+            return
+        if task.id in found and found[task.id][:2] == (Status.CANCELLED, task.attempt):
+            self._discard(task, result)
 
     def _patiently(self, hand: Hand) -> Mapping[str, Any]:
         """The work, waiting for room where there is none, and trying again what may go well then."""
@@ -157,7 +169,7 @@ class Worker:
                 return self._work(hand)
             except StorageFull as full:
                 _log.warning("the task %s waits: %s", hand.task.id, full.message)
-                hand.note(0, None, 0, (EventType.WAITING, {"reason": full.message}))
+                hand.reporting.tell(hand.task.id, EventType.WAITING, {"reason": full.message})
                 self._pause(hand, ROOM_S)
             except _TRANSIENT as failed:
                 if not waits or hand.cancel.is_set():

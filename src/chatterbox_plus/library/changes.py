@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chatterbox_plus.audio.formats import ATTACHED_SUFFIXES
 from chatterbox_plus.errors import FileExists, UnsupportedFormat
 from chatterbox_plus.library.entries import Entry
 from chatterbox_plus.library.naming import any_spelling, nfc, safe_folder, safe_name, shown
@@ -138,6 +139,10 @@ def delete(store: Store, paths: Iterable[Path]) -> Deleted:
                     if place.is_file() and not _wanted(store, place):
                         place.unlink(missing_ok=True)
                         deleted.sidecars.append(store.relative(place))
+                        for attached in map(place.with_suffix, ATTACHED_SUFFIXES):
+                            if attached.is_file():
+                                attached.unlink(missing_ok=True)
+                                deleted.sidecars.append(store.relative(attached))
     return deleted
 
 

@@ -1,4 +1,4 @@
-"""A folder of what was worked out before, each under the hash of all that it depends on, and no larger than it may be.
+"""A folder of what was worked out before, each under the hash of all it depends on, and no larger than it may be.
 
 Nothing in it is precious: what is missing, damaged or was thrown out for room is worked out again. So nothing is synced:
 a power cut may take the last files, and each says by its own digest whether it is whole.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from chatterbox_plus.library.naming import nfc, without_audio_suffix
 from chatterbox_plus.library.records import finite, tags_of, text_of, usage_count
 
-GENERATION_TYPES = ("tts", "vc", "concat")
+GENERATION_TYPES = ("tts", "vc", "concat", "book")
 UNKNOWN = "unknown"  # the type of an output that nothing tells
 _SIDECAR_SLACK_NS = 2_000_000_000  # a sidecar is written with its audio; file systems know times to 2 s at worst
 

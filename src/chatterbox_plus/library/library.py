@@ -18,6 +18,7 @@ from urllib.parse import quote
 import psutil
 
 from chatterbox_plus import __version__
+from chatterbox_plus.audio.formats import OUTPUT_SUFFIXES
 from chatterbox_plus.errors import SettingsError
 from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.library.records import Voice, timestamp, usage_count
@@ -69,7 +70,7 @@ class Library:
         around reference_audio. Raises SettingsError if a folder cannot be used."""
         self.voices = Store(reference_audio, missing="Audio file not found: {name} in reference_audio")
         self.inputs = Store(vc_inputs, missing="Audio file not found: {name} in vc_inputs")
-        self.outputs = Store(outputs, sidecar_per_stem=True)
+        self.outputs = Store(outputs, OUTPUT_SUFFIXES, sidecar_per_stem=True)
         self.temp = temp  # for nameless scratch files; named ones go into `temporary()`
         self._projects: dict[str, Library] = {}
         self._projects_guard = threading.Lock()

@@ -57,7 +57,7 @@ class Voice:
 class Generation:
     """The sidecar of one generation, shared by its files."""
 
-    type: Literal["tts", "vc", "concat"]
+    type: Literal["tts", "vc", "concat", "book"]
     parameters: Mapping[str, Any]  # as asked for, with the actual seed
     generation_info: Mapping[str, Any]  # processing_time_seconds, seed_used, …
     files: Mapping[str, str]  # format → file name

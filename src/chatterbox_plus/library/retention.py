@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
+from chatterbox_plus.audio.formats import ATTACHED_SUFFIXES
 from chatterbox_plus.library import holds
 from chatterbox_plus.library.library import ABANDONED_S, REQUEST_FOLDERS, Library
 from chatterbox_plus.library.store import Store
@@ -254,6 +255,7 @@ def _generations(store: Store) -> tuple[list[_Unit], int]:
         sidecars = [known[place] for place in sorted(places) if place in known]
         if not sidecars and (strayed := known.get(store.root / f"{stem.name}.json")):
             sidecars = [strayed]  # where the original put those of all folders
+        sidecars += [known[place] for suffix in ATTACHED_SUFFIXES if (place := _beside_it(stem, suffix)) in known]
         if sidecars or _GENERATED.match(stem.name):
             name = f"outputs/{store.relative(stem)}"
             unit = _Unit(name, sorted(audio, key=lambda found: found.path), last=sidecars)

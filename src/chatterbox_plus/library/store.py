@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from chatterbox_plus.audio.formats import INPUT_SUFFIXES
+from chatterbox_plus.audio.formats import ATTACHED_SUFFIXES, INPUT_SUFFIXES
 from chatterbox_plus.errors import (
     Ambiguous,
     FileExists,
@@ -129,6 +129,13 @@ class Store:
             raise self.not_found(name)
         return self._audio(found, name)
 
+    def attached(self, name: str) -> Path:
+        """The subtitles at exactly that relative path; raises as `resolve` does."""
+        found = self._regular(self._wanted(name))
+        if found is None or found.suffix.lower() not in ATTACHED_SUFFIXES:
+            raise self.not_found(name)
+        return found
+
     def known(self, relative: str) -> Path | None:
         """The file at a path that a list gave, None if it is gone. Raises PermissionDenied if it now leads out."""
         return self._regular(relative)
@@ -163,8 +170,8 @@ class Store:
     ) -> Reservation:
         """A free stem for files with these suffixes and a sidecar; folder and stem are made safe, the folder made.
 
-        numbered: `_2`, `_3` … until free; else a taken stem raises FileExists. owner: see `Reservation`. Raises PermissionDenied, InvalidOption,
-        StorageFull.
+        numbered: `_2`, `_3` … until free; else a taken stem raises FileExists. owner: see `Reservation`.
+        Raises PermissionDenied, InvalidOption, StorageFull.
         """
         with self._folders_guard:
             return Reservation(

@@ -5,14 +5,15 @@ import errno
 import json
 import logging
 import os
+import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from chatterbox_plus.errors import FileExists, StorageFull, StorageUnwritable
+from chatterbox_plus.errors import Cancelled, FileExists, StorageFull, StorageUnwritable
 from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.library.naming import shown
 
@@ -112,14 +113,17 @@ class Reservation:
     ):
         """Use `Store.reserve`. taken_by: endings that make a stem taken when a file stem + ending exists.
 
-        owner: of work that may be begun again after a crash. What it left is taken over or removed, so that it comes
-        to the same names; its id stands in the claim and in the sidecar.
+        owner: of work that may be begun again, after a crash or because its server seemed dead; its id stands in the
+        claim and in the sidecar. What an earlier attempt left is taken over, so that it comes to the same names, and an
+        earlier one that goes on after all spoils nothing: the last to claim is the one that commits, and files that are
+        in their places are replaced, never removed.
 
         Raises FileExists if the stem is taken and may not be numbered, StorageFull, StorageUnwritable.
         """
         self.folder = folder
         self.suffixes = suffixes
         self._owner = owner
+        self._mark = f"{owner}\n{secrets.token_hex(4)}" if owner else ""  # in the claim: whose it is, which attempt's
         self._files: dict[str, BinaryIO] = {}
         self._holds = contextlib.ExitStack()  # however long the work takes, nobody is to think its writer crashed
         for n in count(1):
@@ -142,8 +146,6 @@ class Reservation:
         if suffix not in (*self.suffixes, ".json") or suffix in self._files:
             raise ValueError(f"{suffix} is not reserved or is open already")
         with writing():
-            if self._owner:
-                discard(self._temporary(suffix))  # of an attempt that was broken off
             self._files[suffix] = file = self._temporary(suffix).open("x+b")
         self._holds.enter_context(Hold(self._temporary(suffix)))
         return file
@@ -156,7 +158,8 @@ class Reservation:
     def commit(self) -> dict[str, Path]:
         """Puts what was written in its place, suffix → path; the sidecar first, so no audio is ever seen without it.
 
-        Raises StorageFull, and FileExists if a file of that name was put there by hand meanwhile; then nothing stays.
+        Raises StorageFull, FileExists if a file of that name was put there by hand meanwhile, and Cancelled if another
+        attempt of the same owner has claimed the place; then nothing stays.
         """
         placed: list[Path] = []
         try:
@@ -164,21 +167,27 @@ class Reservation:
                 for suffix, file in self._files.items():
                     file.close()
                     sync(self._temporary(suffix))
+                if not self._claim_is_ours():
+                    raise Cancelled("another attempt goes on with this work")
+                replace = self._owns(self.path(".json"))
                 for suffix in sorted(self._files, key=lambda s: s != ".json"):
-                    publish(self._temporary(suffix), self.path(suffix))
-                    placed.append(self.path(suffix))
+                    if replace:
+                        overwrite(self._temporary(suffix), self.path(suffix))
+                    else:
+                        publish(self._temporary(suffix), self.path(suffix))
+                        placed.append(self.path(suffix))
                 sync_folder(self.folder)
         except BaseException as error:
-            for path in placed:
-                discard(path)
+            if self._claim_is_ours():  # else they may be the other attempt's by now
+                for path in placed:
+                    discard(path)
             self.abort()
             if isinstance(error, FileExistsError):
                 raise FileExists(f"There is a file of that name already: {shown(self.stem)}") from error
             raise
         committed = {suffix: self.path(suffix) for suffix in self._files}
         self._files.clear()
-        discard(self._claimed)
-        self._holds.close()
+        self._release()
         return committed
 
     def abort(self) -> None:
@@ -188,8 +197,7 @@ class Reservation:
                 file.close()
             discard(self._temporary(suffix))
         self._files.clear()
-        discard(self._claimed)
-        self._holds.close()
+        self._release()
 
     def __enter__(self) -> Self:
         return self
@@ -203,7 +211,8 @@ class Reservation:
         return self.folder / f".{self.stem}.claim"
 
     def _temporary(self, suffix: str) -> Path:
-        return self.folder / f".{self.stem}{suffix}.part"
+        attempt = f".{self._mark[-8:]}" if self._owner else ""
+        return self.folder / f".{self.stem}{attempt}{suffix}.part"
 
     def _claim(self, taken_by: tuple[str, ...]) -> bool:
         """First the claim, then the look: who claims after us finds our files, who claimed before us still holds it."""
@@ -212,9 +221,10 @@ class Reservation:
             with writing():
                 self._make_claim()
         except FileExistsError:
-            if not self._owner or _content(self._claimed) != self._owner.encode():
+            if not self._owner or (_content(self._claimed) or b"").partition(b"\n")[0] != self._owner.encode():
                 return False
-        if any(os.path.lexists(self.path(ending)) for ending in endings) and not self._cleared(endings):
+            self._take_over()
+        if any(os.path.lexists(self.path(ending)) for ending in endings) and not self._owns(self.path(".json")):
             discard(self._claimed)
             return False
         self._holds.enter_context(Hold(self._claimed))
@@ -226,27 +236,37 @@ class Reservation:
             return
         whole = self.folder / f".{secrets.token_hex(8)}.part"  # no claim is ever seen without its owner's name
         try:
-            whole.write_bytes(self._owner.encode())
+            whole.write_bytes(self._mark.encode())
             publish(whole, self._claimed)
         finally:
             discard(whole)
 
-    def _cleared(self, endings: Iterable[str]) -> bool:
-        """Whether the files in the way were put there by an earlier attempt of the same owner; they are gone then.
+    def _take_over(self) -> None:
+        """The claim is ours from now on, and what the earlier attempt had begun is gone."""
+        with writing():
+            write_whole(self._claimed, self._mark.encode())
+        begun = re.compile(re.escape(f".{self.stem}.") + r"[0-9a-f]{8}(\.|_).*\.part")
+        for entry in list(os.scandir(self.folder)):
+            if begun.fullmatch(entry.name):
+                discard(Path(entry.path))
 
-        Nobody has been told of them: whoever finishes says so once, afterwards.
-        """
+    def _claim_is_ours(self) -> bool:
+        return not self._owner or _content(self._claimed) == self._mark.encode()
+
+    def _release(self) -> None:
+        if self._claim_is_ours():
+            discard(self._claimed)
+        self._holds.close()
+
+    def _owns(self, sidecar: Path) -> bool:
+        """Whether what is there was put there by an earlier attempt of the same owner."""
+        if not self._owner:
+            return False
         try:
-            told = json.loads(_content(self.path(".json")) or b"{}")
+            told = json.loads(_content(sidecar) or b"{}")
         except ValueError:
             return False
-        if not self._owner or not isinstance(told, dict) or told.get(OWNER) != self._owner:
-            return False
-        for ending in sorted(
-            endings, key=lambda ending: ending == ".json"
-        ):  # as long as anything is left, it says whose
-            self.path(ending).unlink(missing_ok=True)
-        return True
+        return isinstance(told, dict) and told.get(OWNER) == self._owner
 
 
 def _content(path: Path) -> bytes | None:
@@ -282,6 +302,16 @@ def publish(temporary: Path, final: Path) -> None:
         temporary.rename(final)
         return
     temporary.unlink()
+
+
+def overwrite(temporary: Path, final: Path) -> None:
+    """Gives a file its name, whoever has it. Both are the same work's, so one that cannot be replaced may stay."""
+    try:
+        temporary.replace(final)
+    except PermissionError:
+        if os.name != "nt" or not final.exists():
+            raise
+        discard(temporary)  # somebody is reading the other
 
 
 def discard(path: Path) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chatterbox_plus.engines.base import EngineInfo, Passage, Word
@@ -18,6 +17,10 @@ from chatterbox_plus.text.spans import Spoken
 
 DEFAULT_LANGUAGE = "en"
 MODEL_OPTIONS = tuple(sorted(belonging_to("model")))
+
+
+class NothingToSay(InvalidOption):
+    """A text of which the rules leave nothing."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,7 @@ def make_plan(options: SpeechOptions, speaker: Speaker, info: EngineInfo, seed: 
 
     seed: where the options name none; 0 = a new one.
 
-    Raises InvalidOption for a sound-word rule that cannot be read, a language nobody speaks, or a text of which the
-    rules leave nothing.
+    Raises InvalidOption for a sound-word rule that cannot be read or a language nobody speaks, NothingToSay.
     """
     language = resolve_language(options.language or speaker.language or DEFAULT_LANGUAGE)
     seed = options.seed or seed or new_seed()
@@ -67,7 +69,7 @@ def make_plan(options: SpeechOptions, speaker: Speaker, info: EngineInfo, seed: 
     )
     cut = passages(Spoken.of(options.text), language, grouping=_grouping(options, info), rules=rules)
     if not cut:
-        raise InvalidOption("nothing of the text is left to say once the text rules were applied", param="text")
+        raise NothingToSay("nothing of the text is left to say once the text rules were applied", param="text")
     given = _model_options(options, info)
     said: Counter[str] = Counter()
     planned = []

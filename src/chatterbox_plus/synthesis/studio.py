@@ -18,7 +18,7 @@ from chatterbox_plus.audio.stage import closing_after
 from chatterbox_plus.engines.base import Reference
 from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.engines.registry import Engines, ModelInfo
-from chatterbox_plus.errors import BadRequest, PermissionDenied
+from chatterbox_plus.errors import BadRequest, InvalidOption, PermissionDenied
 from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.writing import Reservation, writing
@@ -29,8 +29,9 @@ from chatterbox_plus.synthesis.export import Export, suffixes
 from chatterbox_plus.synthesis.gate import Gate
 from chatterbox_plus.synthesis.job import AnyResult, Clock, Job, Made, commit, note_use, still_wanted
 from chatterbox_plus.synthesis.joining import JoinJob
+from chatterbox_plus.synthesis.narration import Break, Narration, Turn
 from chatterbox_plus.synthesis.options import ConversionOptions, FileSegment, JoinOptions, SpeechOptions
-from chatterbox_plus.synthesis.plan import make_plan
+from chatterbox_plus.synthesis.plan import NothingToSay, make_plan
 from chatterbox_plus.synthesis.progress import Progress
 from chatterbox_plus.synthesis.results import ConversionResult, JoinResult, LiveAudio, Result, SpeechResult
 from chatterbox_plus.synthesis.sources import Fetched, Sources, is_url
@@ -38,6 +39,8 @@ from chatterbox_plus.synthesis.speech import SpeechJob, SpeechLimits
 from chatterbox_plus.synthesis.starter import make_starter_files
 from chatterbox_plus.synthesis.takes import Takes
 from chatterbox_plus.synthesis.voices import Speaker, VoiceInfo, Voices
+from chatterbox_plus.text.markup import Pause
+from chatterbox_plus.text.markup import parse as parse_marks
 
 
 class Studio:
@@ -152,10 +155,7 @@ class Studio:
         """Raises what `speak` would raise about the request itself, without a sound. plan: read the text, too."""
         self._limits.check(options.text)
         name = options.reference_audio_filename or ""
-        if is_url(name):
-            speaker = Speaker(name)
-        else:
-            speaker = self.voices.find(name, options.language)
+        speaker = Speaker(name) if is_url(name) else self.voices.find(name, options.language)
         filled = self._filled(options, speaker)
         host = self._host(filled.model)
         if plan:
@@ -230,6 +230,41 @@ class Studio:
         own = (f"default_parameters of the voice {speaker.name}", speaker.defaults)
         return with_defaults(sent, own, self._speech_defaults)
 
+    def narrate(self, options: SpeechOptions, text: str, *, cancel: Event, seed: int, lane: int = 1) -> Narration:
+        """A text with marks (`text.markup`), ready to be spoken; the options say how, but not what.
+
+        seed: used where the options name none. Raises what `speak` raises about a request, InvalidOption for a mark
+        that cannot be read or a voice that is not there.
+        """
+        parts: list[Turn | Pause | Break] = []
+        for part in parse_marks(text):
+            if isinstance(part, Pause):
+                parts.append(part)
+            elif part.text.strip():
+                asked = options.model_copy(update={"text": part.text})
+                if part.voice is not None:
+                    asked = asked.model_copy(update={"reference_audio_filename": part.voice})
+                parts.append(self._turn(asked, part.start, cancel, seed) or Break())
+        return Narration(parts, self.takes, cancel=cancel, timeout_s=self._limits.timeout_s, lane=lane)
+
+    def _turn(self, asked: SpeechOptions, start: int, cancel: Event, seed: int) -> Turn | None:
+        """None for what cannot be said."""
+        name = asked.reference_audio_filename or ""
+        if is_url(name):
+            raise InvalidOption("a book's voice must be a stored one, not a URL", param="reference_audio_filename")
+        speaker = self.voices.find(name, asked.language)
+        options = self._filled(asked, speaker)
+        host = self._host(options.model)
+        try:
+            plan = make_plan(options, speaker, host.info, seed)
+        except NothingToSay:
+            return None
+        if not any(c.isalnum() for planned in plan.passages for c in planned.passage.text):
+            return None
+        recording = speaker.recording
+        reference = self.voices.reference(recording.path, speaker.name, cancel) if recording else None
+        return Turn(plan, asked.text, start, host, reference)
+
     def _host(self, model: str, any_model: bool = False) -> EngineHost:
         return self.engines.get_or_auto(model) if any_model else self.engines.get(model)
 
@@ -258,7 +293,7 @@ class Studio:
         )
 
     def check_conversion(self, options: ConversionOptions, *, source: bool = False, target: bool = False) -> None:
-        """Raises what `convert` would raise about what is named. source, target: whether a file will be given instead."""
+        """Raises what `convert` would raise about what is named. source, target: whether a file is given instead."""
         filled = with_defaults(options, self._conversion_defaults)
         self._host(filled.model)
         name = filled.input_audio_source

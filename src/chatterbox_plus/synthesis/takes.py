@@ -8,7 +8,9 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from threading import Event
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +42,7 @@ class Takes:
     """Speaks through a store: what is there is not spoken again. Thread-safe."""
 
     def __init__(self, store: ContentStore) -> None:
-        self._store = store
+        self.store = store
 
     def speak(
         self,
@@ -53,10 +55,19 @@ class Takes:
         ahead: int | None = None,
         lane: int = 0,
     ) -> Iterator[Piece]:
-        """As `EngineHost.speak`; every piece is kept before it is given. Raises StorageFull too."""
+        """As `EngineHost.speak`; every piece is kept before it is given. Raises StorageFull too.
+
+        ahead: None: as the host likes it. Else a passage is begun when the one before is safely kept, so that a crash
+        costs one at most.
+        """
         keys = [take_key(host.info, passage, reference) for passage in passages]
-        missing = [passage for passage, key in zip(passages, keys, strict=True) if key not in self._store]
-        fresh = host.speak(missing, reference, cancel=cancel, timeout_s=timeout_s, ahead=ahead, lane=lane)
+        alone = partial(host.speak, reference=reference, cancel=cancel, timeout_s=timeout_s, lane=lane)
+        missing = [
+            passage
+            for passage, key in zip(passages, keys, strict=True)
+            if ahead is None and key not in self.store  # else each is looked for when its turn comes
+        ]
+        fresh = alone(missing)
         expected = iter(missing)
         upcoming = next(expected, None)
         with closing_after(fresh):
@@ -66,26 +77,24 @@ class Takes:
                     if kept is not None:
                         yield replace(kept, index=passage.index)
                         continue
-                    # It was thrown out, or is damaged: this one is spoken by itself, out of turn.
-                    (piece,) = host.speak([passage], reference, cancel=cancel, timeout_s=timeout_s, lane=lane)
+                    (piece,) = alone([passage])
                 else:
                     piece = next(fresh)
                     upcoming = next(expected, None)
-                self._store.write(key, pack(piece))
+                self.store.write(key, pack(piece))
                 yield piece
 
     def _load(self, key: str) -> Piece | None:
-        data = self._store.read(key)
+        data = self.store.read(key)
         return None if data is None else unpack(data)
 
 
 def pack(piece: Piece) -> bytes:
-    """A line of JSON, then the samples: 16-bit where that loses nothing, as with an engine that makes such, else float."""
+    """A line of JSON, then the samples: 16-bit where that loses nothing (an engine that makes such), else float."""
     samples = piece.clip.samples
     scaled = samples.astype(np.float32) * np.float32(_SCALE)
     whole = scaled.astype("<i2") if _fits(scaled) else None
-    exact = whole is not None and bool(np.array_equal(whole.astype(np.float32) / np.float32(_SCALE), samples))
-    body = whole if exact and whole is not None else samples.astype("<f4")
+    body = whole if whole is not None and _same(_floats(whole), samples) else samples.astype("<f4")
     head = {
         "rate": piece.clip.rate,
         "type": body.dtype.str,
@@ -99,10 +108,17 @@ def unpack(data: bytes) -> Piece:
     head, _, body = data.partition(b"\n")
     told = json.loads(head)
     stored = np.frombuffer(body, told["type"])
-    samples: Samples = (
-        stored.astype(np.float32) / np.float32(_SCALE) if told["type"] == "<i2" else stored.astype(np.float32)
-    )
+    samples: Samples = _floats(stored) if told["type"] == "<i2" else stored.astype(np.float32)
     return Piece(0, Clip(samples, told["rate"]), tuple(Word(*word) for word in told["words"]))
+
+
+def _floats(whole: np.ndarray[Any, np.dtype[np.int16]]) -> Samples:
+    return whole.astype(np.float32) / np.float32(_SCALE)
+
+
+def _same(one: Samples, other: Samples) -> bool:
+    """To the bit: minus zero is not zero."""
+    return one.tobytes() == other.astype(np.float32).tobytes()
 
 
 def _fits(scaled: Samples) -> bool:

@@ -1,0 +1,274 @@
+"""/api/v1/tasks: how asynchronous work stands, and what can be done with it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi import Path as PathParameter
+from starlette.responses import Response
+
+from chatterbox_plus.api.errors import Reply, now
+from chatterbox_plus.api.lists import OnePage
+from chatterbox_plus.api.replies import ERRORS
+from chatterbox_plus.api.state import ApiState, State
+from chatterbox_plus.jobs.messages import Delivery
+from chatterbox_plus.jobs.records import RowCounts, Task, parsed
+from chatterbox_plus.jobs.states import Kind, Status
+
+router = APIRouter(tags=["tasks"])
+_UNITS = {Kind.TTS: "passages", Kind.VC: "seconds", Kind.CONCAT: "files", Kind.BATCH: "rows", Kind.BOOK: "passages"}
+TaskId = Annotated[str, PathParameter(description="As the 202 named it.", examples=["task_5f0c2a9b4d1e7788aabbccdd"])]
+_EXAMPLE: dict[str, Any] = {
+    "task_id": "task_5f0c2a9b4d1e7788aabbccdd",
+    "kind": "tts",
+    "status": "running",
+    "success": None,
+    "progress": {"done": 3, "total": 8, "unit": "passages", "percent": 37.5, "audio_seconds": 12.4},
+    "elapsed_seconds": 1.2,
+    "estimated_seconds_left": 2.0,
+    "output_url": None,
+    "output_files": [],
+    "error": None,
+    "created_at": "2025-06-22T14:30:22.000000Z",
+    "finished_at": None,
+}
+_DELIVERY_EXAMPLE = {
+    "id": "msg_9d3e2f1a0b4c5d6e7f809a1b",
+    "url": "http://localhost:5000/tts-complete",
+    "state": "pending",
+    "attempts": 2,
+    "last_status": 500,
+    "last_error": "the receiver answered 500",
+    "next_attempt_at": "2025-06-22T14:30:34.000000Z",
+}
+
+
+def _answers(example: Mapping[str, Any], description: str) -> dict[int | str, dict[str, Any]]:
+    told = {"success": True, **example, "timestamp": "2025-06-22T14:30:24.000Z"}
+    return {**ERRORS, 200: {"description": description, "content": {"application/json": {"example": told}}}}
+
+
+_ONE = _answers(_EXAMPLE, "The task as it stands.")
+_MANY = _answers({"tasks": [_EXAMPLE], "count": 1, "total": 1, "page": 1, "page_size": 50}, "One page, newest first.")
+_DELIVERIES = _answers({"deliveries": [_DELIVERY_EXAMPLE], "count": 1}, "Every message, in order.")
+_REDELIVERED = _answers({"delivery": _DELIVERY_EXAMPLE}, "The new message, due at once.")
+
+
+@router.get("/api/v1/tasks", summary="List tasks", responses=_MANY)
+async def listed(
+    state: State,
+    page: OnePage,
+    status: Annotated[Status | None, Query(description="Only tasks that stand so.")] = None,
+    kind: Annotated[Kind | None, Query(description="Only tasks that do this.")] = None,
+) -> Response:
+    """Your tasks, newest first; an admin sees everybody's. Rows of batches are listed with their batch."""
+
+    def look() -> tuple[list[Task], int]:
+        state.jobs.open()
+        offset = (page.number - 1) * page.size
+        return state.jobs.store.listed(
+            project=state.caller.project, status=status, kind=kind, offset=offset, limit=page.size
+        )
+
+    found, total = await state.bridge.call(look)
+    return Reply(
+        {
+            "success": True,
+            "tasks": [task_json(task) for task in found],
+            **paging(page.number, page.size, len(found), total),
+        }
+    )
+
+
+@router.get("/api/v1/tasks/{id}", summary="How a task stands", responses=_ONE)
+async def one(id: TaskId, state: State) -> Response:
+    """State, progress, an estimate, and in the end what came of it."""
+    return await _told(state, await _get(state, id))
+
+
+@router.get("/api/v1/tasks/{id}/rows", summary="The rows of a batch", responses=_MANY)
+async def rows(
+    id: TaskId,
+    state: State,
+    page: OnePage,
+    status: Annotated[Status | None, Query(description="Only rows that stand so.")] = None,
+) -> Response:
+    """Each row is a task of its own, with the same fields; in the order of the batch."""
+    await _get(state, id)
+
+    def look() -> tuple[list[Task], int]:
+        offset = (page.number - 1) * page.size
+        return state.jobs.store.listed(parent=id, status=status, offset=offset, limit=page.size)
+
+    found, total = await state.bridge.call(look)
+    return Reply(
+        {
+            "success": True,
+            "tasks": [task_json(task) for task in found],
+            **paging(page.number, page.size, len(found), total),
+        }
+    )
+
+
+@router.delete("/api/v1/tasks/{id}", summary="Call a task off", responses=_ONE)
+async def cancel(id: TaskId, state: State) -> Response:
+    """Takes effect within a second, with all rows of a batch. Nothing of it stays but its passages, for another try."""
+    return await _change(state, state.jobs.store.cancel, id)
+
+
+@router.post("/api/v1/tasks/{id}/pause", summary="Pause a task", responses=_ONE)
+async def pause(id: TaskId, state: State) -> Response:
+    """What is done is kept."""
+    return await _change(state, state.jobs.store.pause, id)
+
+
+@router.post("/api/v1/tasks/{id}/resume", summary="Go on with a paused task", responses=_ONE)
+async def resume(id: TaskId, state: State) -> Response:
+    """It goes on where it stopped."""
+    return await _change(state, state.jobs.store.resume, id)
+
+
+@router.post("/api/v1/tasks/{id}/retry", summary="Try again what failed", responses=_ONE)
+async def retry(id: TaskId, state: State) -> Response:
+    """Does only what is missing: passages that are done are kept, rows that succeeded stay as they are."""
+    return await _change(state, state.jobs.store.retry, id)
+
+
+@router.get("/api/v1/tasks/{id}/deliveries", summary="What the webhook was told", responses=_DELIVERIES)
+async def deliveries(id: TaskId, state: State) -> Response:
+    """Every message about the task, how often it was tried, and what the receiver said."""
+    await _get(state, id)
+    found = await state.bridge.call(state.jobs.outbox.of_task, id)
+    told = [_delivery(delivery) for delivery in found]
+    return Reply({"success": True, "deliveries": told, "count": len(told), "timestamp": now()})
+
+
+@router.post(
+    "/api/v1/tasks/{id}/deliveries/{delivery}/redeliver", summary="Tell the webhook again", responses=_REDELIVERED
+)
+async def redeliver(
+    id: TaskId,
+    delivery: Annotated[str, PathParameter(description="As the list names it.", examples=["msg_9d3e2f1a0b4c"])],
+    state: State,
+) -> Response:
+    """Sends the message once more, as a new one."""
+    await _get(state, id)
+    made = await state.bridge.call(state.jobs.redeliver, id, delivery)
+    return Reply({"success": True, "delivery": _delivery(made), "timestamp": now()})
+
+
+def task_json(task: Task, counts: RowCounts | None = None) -> dict[str, Any]:
+    """A task as replies show it."""
+    result, error = task.result or {}, task.error or {}
+    ended = task.status.is_final
+    told: dict[str, Any] = {
+        "task_id": task.id,
+        "kind": task.kind.value,
+        "status": task.status.value,
+        "success": task.status is Status.SUCCEEDED if ended else None,
+        "name": task.name,
+        "progress": {
+            "done": _number(task.done),
+            "total": None if task.total is None else _number(task.total),
+            "unit": _UNITS[task.kind],
+            "percent": round(100 * task.done / task.total, 1) if task.total else None,
+            "audio_seconds": round(task.audio_s, 3),
+        },
+        "elapsed_seconds": _elapsed_s(task),
+        "estimated_seconds_left": _left_s(task),
+        "output_url": result.get("output_url"),
+        "output_files": result.get("output_files", []),
+        "result": {name: value for name, value in result.items() if not name.startswith("output_")} or None,
+        "error": error.get("message"),
+        "error_code": error.get("code"),
+        "attempt": task.attempt,
+        "created_at": task.created_at,
+        "updated_at": task.updated_at,
+        "started_at": task.started_at,
+        "finished_at": task.finished_at,
+        "links": _links(task),
+    }
+    if task.parent is not None:
+        told |= {"parent_task_id": task.parent, "row": task.number}
+    if counts is not None:
+        told["rows"] = {"total": counts.total, **{status.value: counts.counts.get(status, 0) for status in Status}}
+    return told
+
+
+def paging(number: int, size: int, count: int, total: int) -> dict[str, Any]:
+    """Where in a list a page is, in both of the documented shapes."""
+    pages = max(1, -(-total // size))
+    more = {"has_next": number < pages, "has_previous": number > 1}
+    return {
+        "count": count,
+        "total": total,
+        "page": number,
+        "page_size": size,
+        "total_pages": pages,
+        **more,
+        "pagination": {"current_page": number, "page_size": size, "total_pages": pages, **more},
+        "timestamp": now(),
+    }
+
+
+async def _get(state: ApiState, id: str) -> Task:
+    def look() -> Task:
+        state.jobs.open()
+        return state.jobs.store.get(id, project=state.caller.project)
+
+    return await state.bridge.call(look)
+
+
+async def _change(state: ApiState, how: Any, id: str) -> Response:
+    return await _told(state, await state.bridge.call(state.jobs.change, how, id, state.caller.project))
+
+
+async def _told(state: ApiState, task: Task) -> Response:
+    """`success` is the task's own: null until it has ended, then whether it went well."""
+    counts = None
+    if task.kind is Kind.BATCH:
+        counts = await state.bridge.call(state.jobs.store.row_counts, task.id)
+    return Reply({**task_json(task, counts), "timestamp": now()})
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "url": delivery.url,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "first_attempt_at": delivery.first_at,
+        "last_attempt_at": delivery.last_at,
+        "next_attempt_at": delivery.next_at,
+        "last_status": delivery.last_status,
+        "last_error": delivery.last_error,
+        "created_at": delivery.created_at,
+    }
+
+
+def _links(task: Task) -> dict[str, str]:
+    here = f"/api/v1/tasks/{task.id}"
+    links = {"self": here, "events": f"{here}/events", "deliveries": f"{here}/deliveries"}
+    if task.kind is Kind.BATCH:
+        links |= {"rows": f"{here}/rows", "zip": f"{here}/zip"}
+    return links
+
+
+def _elapsed_s(task: Task) -> float | None:
+    if task.started_at is None:
+        return None
+    end = parsed(task.finished_at) if task.finished_at else datetime.now(UTC)
+    return round((end - parsed(task.started_at)).total_seconds(), 3)
+
+
+def _left_s(task: Task) -> float | None:
+    """What is left takes as long for each part as what is done did."""
+    elapsed = _elapsed_s(task)
+    if task.status is not Status.RUNNING or not task.done or not task.total or not elapsed:
+        return None
+    return round(max(0.0, (task.total - task.done) * elapsed / task.done), 1)
+
+
+def _number(value: float) -> float | int:
+    return int(value) if value == int(value) else round(value, 3)

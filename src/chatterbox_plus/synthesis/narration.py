@@ -1,0 +1,130 @@
+"""A text with marks as one stream of speech: several voices, pauses of given lengths, and when every word sounds."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from threading import Event
+
+from chatterbox_plus.audio.clip import Samples, samples_in, silence
+from chatterbox_plus.audio.formats import SPEECH_RATE
+from chatterbox_plus.audio.stage import closing_after
+from chatterbox_plus.engines.base import Reference
+from chatterbox_plus.engines.host import EngineHost
+from chatterbox_plus.synthesis.pipeline import Speaking, TimedWord
+from chatterbox_plus.synthesis.plan import Plan
+from chatterbox_plus.synthesis.progress import Progress
+from chatterbox_plus.synthesis.takes import Takes, take_key
+from chatterbox_plus.text.markup import Pause
+
+TURN_S = 0.35  # between two voices
+BREAK_S = 1.2  # for what is shown and cannot be said: "* * *"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one voice says in one go: text from `start` on in the narrated text."""
+
+    plan: Plan
+    text: str
+    start: int
+    host: EngineHost
+    reference: Reference | None
+
+
+@dataclass(frozen=True)
+class Break:
+    """Silence in the place of something that is not said."""
+
+
+Part = Turn | Pause | Break
+
+
+class Narration:
+    """A text, planned. `blocks` may be run once; `words` is complete when it has ended."""
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        takes: Takes | None,
+        *,
+        cancel: Event,
+        timeout_s: float,
+        lane: int,
+    ) -> None:
+        """lane: see `EngineHost.speak`. One passage is in work at a time: what a crash loses is one."""
+        self._parts, self._takes = tuple(parts), takes
+        self._cancel, self._timeout_s, self._lane = cancel, timeout_s, lane
+        self.words: list[TimedWord] = []
+        self.passages = sum(len(part.plan.passages) for part in parts if isinstance(part, Turn))
+
+    @property
+    def key(self) -> str:
+        """The same for two narrations exactly if they sound the same: 64 hex digits."""
+        told: list[object] = [TURN_S, BREAK_S]
+        for part in self._parts:
+            if isinstance(part, Turn):
+                told += [
+                    (take_key(part.host.info, planned.passage, part.reference), planned.pause_s)
+                    for planned in part.plan.passages
+                ]
+            else:
+                told.append(part.ms if isinstance(part, Pause) else "break")
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+    @property
+    def texts(self) -> list[str]:
+        """What is said in one go each, as it stands in the text."""
+        said = []
+        for part in self._parts:
+            if isinstance(part, Turn):
+                for planned in part.plan.passages:
+                    start, end = planned.spoken.span(0, len(planned.spoken))
+                    said.append(part.text[start:end])
+        return said
+
+    def blocks(self, progress: Progress | None = None) -> Iterator[Samples]:
+        """Mono samples (n,) at SPEECH_RATE. progress: of passages. Raises what `Speaking.blocks` raises."""
+        done_s, passages = 0.0, 0
+        for part, following in zip(self._parts, (*self._parts[1:], None), strict=True):
+            if not isinstance(part, Turn):
+                block = silence(samples_in(part.ms / 1000 if isinstance(part, Pause) else BREAK_S, SPEECH_RATE))
+                done_s += len(block) / SPEECH_RATE
+                yield block
+                continue
+            before = passages
+
+            def told(done: float, total: float | None, before: int = before) -> None:
+                if progress:
+                    progress(before + done, self.passages)
+
+            speaking = Speaking(
+                part.plan,
+                part.text,
+                part.host,
+                part.reference,
+                cancel=self._cancel,
+                timeout_s=self._timeout_s,
+                progress=told,
+                takes=self._takes,
+                ahead=1,
+                lane=self._lane,
+            )
+            with closing_after(blocks := speaking.blocks()):
+                yield from blocks
+            self.words += [
+                replace(
+                    word,
+                    start_s=word.start_s + done_s,
+                    end_s=word.end_s + done_s,
+                    char_start=word.char_start + part.start,
+                    char_end=word.char_end + part.start,
+                )
+                for word in speaking.words
+            ]
+            done_s += speaking.spoken_s
+            passages += len(part.plan.passages)
+            if isinstance(following, Turn):
+                pause = silence(samples_in(TURN_S, SPEECH_RATE))
+                done_s += len(pause) / SPEECH_RATE
+                yield pause
