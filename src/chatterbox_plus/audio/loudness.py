@@ -142,6 +142,7 @@ def normalise(
     level: float,
     true_peak: float,
     lra: float,
+    close_enough_lu: float = CLOSE_ENOUGH_LU,
 ) -> GainPlan:
     """Find the gain that brings a sound to a level.
 
@@ -151,6 +152,7 @@ def normalise(
     true_peak: ceiling in dBTP; above -1 it is taken as -1. "peak" lowers its gain until the true peak is under it;
       "ebu" limits the peaks. Where that makes the level unreachable, the plan comes as near as it can
       (`missed_by_db`).
+    close_enough_lu: how near to the level is near enough; every pass costs as much as the first.
     lra: widest loudness range in LU. Only compared (`lra_over_lu`): narrowing it is dynamics compression, which would
       change the sound in ways nobody asked for.
 
@@ -175,7 +177,7 @@ def normalise(
         after = _measure(read_blocks(), Meter(rate, channels), limiter)
         (last_gain, last), missed = tried[-1], level - after.lufs
         tried.append((gain, after))
-        if abs(missed) <= CLOSE_ENOUGH_LU or gain == last_gain:
+        if abs(missed) <= close_enough_lu or gain == last_gain:
             break
         slope = (after.lufs - last.lufs) / (gain - last_gain)  # LU heard for each dB given
         gain = min(gain + missed / min(max(slope, 0.2), 1.0), headroom + MOST_LIMITING_DB)

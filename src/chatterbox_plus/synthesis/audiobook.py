@@ -11,7 +11,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from threading import Event
@@ -87,6 +87,7 @@ class _Chapter:
     samples: int
     lead: int
     words: tuple[TimedWord, ...]
+    text: str = ""  # with its marks and edits
 
 
 class Audiobook:
@@ -98,12 +99,19 @@ class Audiobook:
         """commission: see `Studio.speak`; what was made for it before is taken up."""
         self._studio, self._order, self._commission, self._progress = studio, order, commission, progress
         self._cancel = _Either(cancel)
+        self._first: list[int] = []  # the number of each chapter's first passage, before any edit
         self._clock = Clock(commission.when)
         self._cover = base64.b64decode(order.book.cover) if order.book.cover else None
 
     def check(self) -> list[int]:
         """How many passages each chapter has. Raises what would be wrong while it is made: marks, voices, language."""
-        return [self._narration(index).passages for index in range(len(self._order.book.chapters))]
+        counts = []
+        self._first = [0]
+        for index in range(len(self._order.book.chapters)):
+            narration = self.narration(index)
+            counts.append(narration.passages)
+            self._first.append(self._first[-1] + narration.count)
+        return counts
 
     def make(self) -> BookResult:
         """All files, or none. Raises what `Studio.speak` raises."""
@@ -134,20 +142,26 @@ class Audiobook:
                     future.cancel()
                 raise
 
-    def _narration(self, index: int) -> Narration:
+    def narration(self, index: int) -> Narration:
+        """A chapter, ready to be spoken; those before it have been looked at by `check`."""
         chapter, order = self._order.book.chapters[index], self._order
         options = order.options
         if chapter.voice is not None:
             options = options.model_copy(update={"reference_audio_filename": chapter.voice})
         if options.language is None and order.book.language and not options.reference_audio_filename:
             options = options.model_copy(update={"language": order.book.language})
-        commission = self._commission
+        commission, first = self._commission, self._first[index]
         return self._studio.narrate(
-            options, chapter.text, cancel=self._cancel, seed=commission.seed, lane=commission.lane
+            options,
+            chapter.text,
+            cancel=self._cancel,
+            seed=commission.seed,
+            lane=commission.lane,
+            edits={number - first: edit for number, edit in commission.edits.items() if number >= first},
         )
 
     def _chapter(self, index: int, files: Temporary, passages: int) -> _Chapter:
-        narration = self._narration(index)
+        narration = self.narration(index)
         path = files.path(".part")
         store = self._studio.takes.store if self._studio.takes else None
         key = self._key(index, narration)
@@ -157,7 +171,7 @@ class Audiobook:
             _keep(store, key, kept)
         self._progress.note(index, passages, kept.samples / SPEECH_RATE)
         self._progress.chapter(index)
-        return kept
+        return replace(kept, text=narration.text)
 
     def _spoken(self, index: int, narration: Narration, path: Path, folder: Path) -> _Chapter:
         stretch = Stretch(SPEECH_RATE, self._order.options.speed_factor)
@@ -228,7 +242,7 @@ class Audiobook:
                 with self._reserve(inside, title, ".mp3") as place:
                     with chapter.path.open("rb") as source:
                         shutil.copyfileobj(source, place.open(".mp3"), _COPIED_BYTES)
-                    self._write_subtitles(place, list(self._cues(index, chapter, 0.0)))
+                    self._write_subtitles(place, list(self._cues(chapter, 0.0)))
                     audio, texts = self._commit(place, ".mp3", chapter.samples / SPEECH_RATE)
                 made.append(audio)
                 subtitles += texts
@@ -245,7 +259,7 @@ class Audiobook:
         marks, shown = [], []
         for index, chapter in enumerate(chapters):
             marks.append(ChapterMark(book.chapters[index].title, at, at + chapter.samples))
-            shown += list(self._cues(index, chapter, (at + chapter.lead) / SPEECH_RATE))
+            shown += list(self._cues(chapter, (at + chapter.lead) / SPEECH_RATE))
             at += chapter.samples
         write_m4b(
             place.open(".m4b"),
@@ -265,10 +279,10 @@ class Audiobook:
         endings = (suffix, *(f".{name}" for name in self._order.subtitles))
         return self._studio.library.outputs.reserve(folder, stem, endings, owner=self._commission.id)
 
-    def _cues(self, index: int, chapter: _Chapter, start_s: float) -> Iterator[Cue]:
+    def _cues(self, chapter: _Chapter, start_s: float) -> Iterator[Cue]:
         if not self._order.subtitles:
             return
-        for cue in cues(chapter.words, without_marks(self._order.book.chapters[index].text)):
+        for cue in cues(chapter.words, without_marks(chapter.text)):
             yield Cue(cue.start_s + start_s, cue.end_s + start_s, cue.text, cue.char_start, cue.char_end)
 
     def _write_subtitles(self, place: Reservation, shown: Sequence[Cue]) -> None:

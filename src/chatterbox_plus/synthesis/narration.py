@@ -23,10 +23,9 @@ BREAK_S = 1.2  # for what is shown and cannot be said: "* * *"
 
 @dataclass(frozen=True)
 class Turn:
-    """What one voice says in one go: text from `start` on in the narrated text."""
+    """What one voice says in one go. start: where in the narrated text, edits in it, that begins."""
 
     plan: Plan
-    text: str
     start: int
     host: EngineHost
     reference: Reference | None
@@ -46,23 +45,27 @@ class Narration:
     def __init__(
         self,
         parts: Sequence[Part],
+        text: str,
         takes: Takes | None,
         *,
         cancel: Event,
         timeout_s: float,
         lane: int,
     ) -> None:
-        """lane: see `EngineHost.speak`. One passage is in work at a time: what a crash loses is one."""
-        self._parts, self._takes = tuple(parts), takes
+        """text: what is narrated, with its marks and all edits. lane: see `EngineHost.speak`.
+
+        One passage is in work at a time: what a crash loses is one."""
+        self.parts, self.text, self._takes = tuple(parts), text, takes
         self._cancel, self._timeout_s, self._lane = cancel, timeout_s, lane
         self.words: list[TimedWord] = []
         self.passages = sum(len(part.plan.passages) for part in parts if isinstance(part, Turn))
+        self.count = sum(part.plan.count for part in parts if isinstance(part, Turn))  # passages before any edit
 
     @property
     def key(self) -> str:
         """The same for two narrations exactly if they sound the same: 64 hex digits."""
         told: list[object] = [TURN_S, BREAK_S]
-        for part in self._parts:
+        for part in self.parts:
             if isinstance(part, Turn):
                 told += [
                     (take_key(part.host.info, planned.passage, part.reference), planned.pause_s)
@@ -76,17 +79,17 @@ class Narration:
     def texts(self) -> list[str]:
         """What is said in one go each, as it stands in the text."""
         said = []
-        for part in self._parts:
+        for part in self.parts:
             if isinstance(part, Turn):
                 for planned in part.plan.passages:
-                    start, end = planned.spoken.span(0, len(planned.spoken))
-                    said.append(part.text[start:end])
+                    start, end = planned.place
+                    said.append(part.plan.text[start:end])
         return said
 
     def blocks(self, progress: Progress | None = None) -> Iterator[Samples]:
         """Mono samples (n,) at SPEECH_RATE. progress: of passages. Raises what `Speaking.blocks` raises."""
         done_s, passages = 0.0, 0
-        for part, following in zip(self._parts, (*self._parts[1:], None), strict=True):
+        for part, following in zip(self.parts, (*self.parts[1:], None), strict=True):
             if not isinstance(part, Turn):
                 block = silence(samples_in(part.ms / 1000 if isinstance(part, Pause) else BREAK_S, SPEECH_RATE))
                 done_s += len(block) / SPEECH_RATE
@@ -100,7 +103,6 @@ class Narration:
 
             speaking = Speaking(
                 part.plan,
-                part.text,
                 part.host,
                 part.reference,
                 cancel=self._cancel,

@@ -37,7 +37,6 @@ class Speaking:
     def __init__(
         self,
         plan: Plan,
-        text: str,
         host: EngineHost,
         reference: Reference | None,
         *,
@@ -49,7 +48,7 @@ class Speaking:
         lane: int = 0,
     ) -> None:
         """takes: where passages are kept and found again; None: all are spoken. ahead, lane: see `EngineHost.speak`."""
-        self._plan, self._text, self._host, self._reference = plan, text, host, reference
+        self._plan, self._host, self._reference = plan, host, reference
         self._cancel, self._timeout_s, self._progress = cancel, timeout_s, progress
         self._takes, self._ahead, self._lane = takes, ahead, lane
         self._samples = 0
@@ -101,10 +100,10 @@ class Speaking:
         offset_s = self._samples / SPEECH_RATE
         for word in piece.words:
             start, end = part.origin(word)
-            said = TimedWord(self._text[start:end], offset_s + word.start_s, offset_s + word.end_s, start, end)
+            said = TimedWord(self._plan.text[start:end], offset_s + word.start_s, offset_s + word.end_s, start, end)
             last = self.words[-1] if self.words else None
             if last and self._one_word(last, said):
-                whole = self._text[last.char_start : end]
+                whole = self._plan.text[last.char_start : end]
                 self.words[-1] = TimedWord(whole, last.start_s, said.end_s, last.char_start, end)
             else:
                 self.words.append(said)
@@ -116,5 +115,5 @@ class Speaking:
         """
         if said.char_end <= last.char_end:
             return True
-        joint = self._text[last.char_end - 1 : last.char_end + 1]
+        joint = self._plan.text[last.char_end - 1 : last.char_end + 1]
         return last.char_end == said.char_start and not all(unicodedata.category(c)[0] in "LMN" for c in joint)

@@ -3,7 +3,9 @@
 import hashlib
 import secrets
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from chatterbox_plus.engines.base import EngineInfo, Passage, Word
 from chatterbox_plus.engines.builtin.voices import resolve_language
@@ -11,12 +13,25 @@ from chatterbox_plus.errors import InvalidOption
 from chatterbox_plus.synthesis.options import MAX_SEED, SpeechOptions, belonging_to
 from chatterbox_plus.synthesis.voices import Speaker
 from chatterbox_plus.text.normalize import TextRules
-from chatterbox_plus.text.passages import Grouping, passages
+from chatterbox_plus.text.passages import Grouping, TextPassage, passages
 from chatterbox_plus.text.sound_words import parse
 from chatterbox_plus.text.spans import Spoken
 
 DEFAULT_LANGUAGE = "en"
 MODEL_OPTIONS = tuple(sorted(belonging_to("model")))
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A passage said otherwise. text: instead of its own; seed: to say it with, >= 1; None: as it was."""
+
+    text: str | None = None
+    seed: int | None = None
+
+
+Edits = Mapping[int, Edit]
+"""By the number of the passage, from 0."""
+NO_EDITS: Edits = MappingProxyType({})
 
 
 class NothingToSay(InvalidOption):
@@ -30,19 +45,30 @@ class PlannedPassage:
     passage: Passage
     spoken: Spoken
     pause_s: float
+    number: int  # of the passage of the text that it is, or is part of, from 0: an edited one may have become several
+    base: int = 0  # where in the plan's text that begins from which `spoken` counts
 
     def origin(self, word: Word) -> tuple[int, int]:
-        """Offsets of a word into the text as it was sent."""
-        return self.spoken.span(word.char_start, word.char_end)
+        """Offsets of a word into the plan's text."""
+        start, end = self.spoken.span(word.char_start, word.char_end)
+        return start + self.base, end + self.base
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands in the plan's text."""
+        start, end = self.spoken.span(0, len(self.spoken))
+        return start + self.base, end + self.base
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that will be said, in order."""
+    """All that will be said, in order. text: with all edits in it."""
 
     passages: tuple[PlannedPassage, ...]
     seed: int
     language: str
+    text: str
+    count: int  # passages before any edit
 
     @property
     def spoken_chars(self) -> int:
@@ -50,10 +76,12 @@ class Plan:
         return sum(len(p.passage.text) for p in self.passages)
 
 
-def make_plan(options: SpeechOptions, speaker: Speaker, info: EngineInfo, seed: int = 0) -> Plan:
+def make_plan(
+    options: SpeechOptions, speaker: Speaker, info: EngineInfo, seed: int = 0, edits: Edits = NO_EDITS
+) -> Plan:
     """Normalise the text, cut it into passages and give each its seed.
 
-    seed: where the options name none; 0 = a new one.
+    seed: where the options name none; 0 = a new one. edits: passages to be said otherwise; the others stay as they are.
 
     Raises InvalidOption for a sound-word rule that cannot be read or a language nobody speaks, NothingToSay.
     """
@@ -67,20 +95,35 @@ def make_plan(options: SpeechOptions, speaker: Speaker, info: EngineInfo, seed: 
         normalize_numbers=options.normalize_numbers,
         sound_words=parse(options.sound_words_field),
     )
-    cut = passages(Spoken.of(options.text), language, grouping=_grouping(options, info), rules=rules)
-    if not cut:
+
+    def cut(text: str) -> list[TextPassage]:
+        return passages(Spoken.of(text), language, grouping=_grouping(options, info), rules=rules)
+
+    original = cut(options.text)
+    if not original:
         raise NothingToSay("nothing of the text is left to say once the text rules were applied", param="text")
     given = _model_options(options, info)
     said: Counter[str] = Counter()
-    planned = []
-    for index, piece in enumerate(cut):
-        text = piece.spoken.text
-        own = passage_seed(seed, text, said[text])
-        said[text] += 1
-        planned.append(
-            PlannedPassage(Passage(index, text, language, own, speaker.stock, given), piece.spoken, piece.pause_s)
-        )
-    return Plan(tuple(planned), seed, language)
+    planned: list[PlannedPassage] = []
+    text, at = "", 0  # the text with its edits, and how much of the original it has
+    for number, piece in enumerate(original):
+        edit = edits.get(number, Edit())
+        pieces, base = [piece], len(text) - at
+        if edit.text is not None:
+            start, end = piece.spoken.span(0, len(piece.spoken))
+            text += options.text[at:start]
+            pieces, base, at = cut(edit.text), len(text), end
+            if not pieces:
+                raise InvalidOption(f"nothing is left to say of passage {number + 1}", param="text")
+            pieces[-1] = replace(pieces[-1], pause_s=piece.pause_s)
+            text += edit.text
+        for part in pieces:
+            words = part.spoken.text
+            own = passage_seed(edit.seed or seed, words, said[words])
+            said[words] += 1
+            passage = Passage(len(planned), words, language, own, speaker.stock, given)
+            planned.append(PlannedPassage(passage, part.spoken, part.pause_s, number, base))
+    return Plan(tuple(planned), seed, language, text + options.text[at:], len(original))
 
 
 def new_seed() -> int:

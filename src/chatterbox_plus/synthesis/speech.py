@@ -25,7 +25,7 @@ from chatterbox_plus.synthesis.job import Clock, Destination, Made, parameters
 from chatterbox_plus.synthesis.notes import speech_notes, text_notes
 from chatterbox_plus.synthesis.options import MAX_SEED, SpeechOptions
 from chatterbox_plus.synthesis.pipeline import Speaking, TimedWord
-from chatterbox_plus.synthesis.plan import make_plan
+from chatterbox_plus.synthesis.plan import NO_EDITS, make_plan
 from chatterbox_plus.synthesis.progress import Progress
 from chatterbox_plus.synthesis.results import SpeechResult
 from chatterbox_plus.synthesis.takes import Takes
@@ -78,10 +78,10 @@ class SpeechJob:
         """
         self._options, self._speaker, self._host, self._library, self._clock = options, speaker, host, library, clock
         self._commission = commission
-        self._plan = make_plan(options, speaker, host.info, commission.seed if commission else _seed(options, takes))
+        seed = commission.seed if commission else _seed(options, takes)
+        self._plan = make_plan(options, speaker, host.info, seed, commission.edits if commission else NO_EDITS)
         self._speaking = Speaking(
             self._plan,
-            options.text,
             host,
             reference,
             cancel=cancel,
@@ -102,7 +102,7 @@ class SpeechJob:
         )
         self._uncut: Path | None = None
         self._uncut_bytes = 0
-        self._notes = [*speech_notes(sent, host.info), *text_notes(options.text, self._plan.language, host.info)]
+        self._notes = [*speech_notes(sent, host.info), *text_notes(self._plan.text, self._plan.language, host.info)]
         self.cancel = cancel
         self.model = host.info.name
         self.seed: int | None = self._plan.seed
@@ -158,13 +158,19 @@ class SpeechJob:
             extra["uncut_file"] = self._uncut.name
         return Generation(
             "tts",
-            parameters(self._options, seed=self._plan.seed, language=self._plan.language, speed_factor=self._speed),
+            parameters(
+                self._options,
+                text=self._plan.text,
+                seed=self._plan.seed,
+                language=self._plan.language,
+                speed_factor=self._speed,
+            ),
             {
                 "processing_time_seconds": round(made.processing_s, 3),
                 "seed_used": self._plan.seed,
                 "model": self.model,
                 "chunks_processed": len(self._plan.passages),
-                "text_length": len(self._options.text),
+                "text_length": len(self._plan.text),
                 "processed_text_length": self._plan.spoken_chars,
                 "duration_seconds": round(made.duration_s, 3),
                 "notes": list(self.notes),

@@ -1,0 +1,283 @@
+"""From a request to work that can begin: whose voice, which recording, what is said. Nothing here makes a sound but
+`say`; everything a client can get wrong is found here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from chatterbox_plus.audio.decode import Decoder
+from chatterbox_plus.audio.stage import closing_after
+from chatterbox_plus.engines.base import Passage, Piece, Reference
+from chatterbox_plus.engines.host import EngineHost
+from chatterbox_plus.engines.registry import Engines
+from chatterbox_plus.errors import BadRequest, InvalidOption, PermissionDenied
+from chatterbox_plus.library.holds import Hold
+from chatterbox_plus.library.library import Library
+from chatterbox_plus.synthesis.commission import Commission
+from chatterbox_plus.synthesis.convert import ConversionJob, Source, Target
+from chatterbox_plus.synthesis.defaults import with_defaults
+from chatterbox_plus.synthesis.gate import Gate
+from chatterbox_plus.synthesis.job import Clock
+from chatterbox_plus.synthesis.joining import JoinJob
+from chatterbox_plus.synthesis.narration import Break, Narration, Turn
+from chatterbox_plus.synthesis.options import ConversionOptions, FileSegment, JoinOptions, SpeechOptions
+from chatterbox_plus.synthesis.plan import NO_EDITS, Edits, NothingToSay, make_plan
+from chatterbox_plus.synthesis.progress import Progress
+from chatterbox_plus.synthesis.sources import Fetched, Sources, is_url
+from chatterbox_plus.synthesis.speech import SpeechJob, SpeechLimits
+from chatterbox_plus.synthesis.takes import Takes
+from chatterbox_plus.synthesis.voices import Speaker, Voices
+from chatterbox_plus.text.markup import Pause
+from chatterbox_plus.text.markup import parse as parse_marks
+
+
+class Preparing:
+    """What the studio does before it begins. Synchronous and thread-safe."""
+
+    def __init__(
+        self,
+        library: Library,
+        engines: Engines,
+        decoder: Decoder,
+        *,
+        capacity: int,
+        timeout_s: float,
+        max_text_chars: int,
+        sources: Sources | None = None,
+        takes: Takes | None = None,
+        speech_defaults: Mapping[str, Any] | None = None,
+        conversion_defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        """capacity: requests at once, waiting ones included. timeout_s: seconds without progress before giving up.
+        sources: who fetches what is named by URL; None: nobody does. takes: where passages of tasks are kept, and of
+        requests that allow it.
+
+        speech_defaults, conversion_defaults: the configuration's; the rest comes from the options' own defaults.
+        """
+        self.library, self.engines, self.decoder = library, engines, decoder
+        self.voices = Voices(library, decoder)
+        self._sources = sources
+        self.takes = takes
+        self._gate = Gate(capacity)
+        self._limits = SpeechLimits(max_text_chars, timeout_s)
+        self._speech_defaults = ("tts_defaults", speech_defaults or {})
+        self._conversion_defaults = ("vc_defaults", conversion_defaults or {})
+
+    def check_speech(self, options: SpeechOptions, *, plan: bool = True) -> None:
+        """Raises what `speak` would raise about the request itself, without a sound. plan: read the text, too."""
+        self._limits.check(options.text)
+        name = options.reference_audio_filename or ""
+        speaker = Speaker(name) if is_url(name) else self.voices.find(name, options.language)
+        filled = self._filled(options, speaker)
+        host = self._host(filled.model)
+        if plan:
+            make_plan(filled, speaker, host.info, 1)
+
+    def check_conversion(self, options: ConversionOptions, *, source: bool = False, target: bool = False) -> None:
+        """Raises what `convert` would raise about what is named. source, target: whether a file is given instead."""
+        filled = with_defaults(options, self._conversion_defaults)
+        self._host(filled.model)
+        name = filled.input_audio_source
+        if not source and not name:
+            raise BadRequest("no recording to convert: send input_audio_source", param="input_audio_source")
+        if not source and name and not is_url(name):
+            self.voices.stored_input(name)
+        if not target and not is_url(filled.target_voice_source):
+            self.voices.recording(filled.target_voice_source)
+
+    def check_join(self, options: JoinOptions) -> None:
+        """Raises what `join` would raise about files that are named and are not there."""
+        for segment in options.segments:
+            if isinstance(segment, FileSegment):
+                self.library.outputs.resolve(segment.filename)
+
+    def _speech(
+        self,
+        sent: SpeechOptions,
+        cancel: Event,
+        *,
+        speed: float | None = None,
+        any_model: bool = False,
+        reference: Path | None = None,
+        progress: Progress | None = None,
+        commission: Commission | None = None,
+    ) -> SpeechJob:
+        clock = Clock(commission.when if commission else None)
+        self._limits.check(sent.text)
+        name, sounds_like = sent.reference_audio_filename or "", None
+        if reference:
+            speaker = Speaker(reference.name)
+        elif is_url(name):
+            self._host(sent.model, any_model)  # an unknown model is known before a long download
+            name, sounds_like = self._reference_at(name, cancel, "reference_audio_filename")
+            sent, speaker = sent.model_copy(update={"reference_audio_filename": name}), Speaker(name)
+        else:
+            speaker = self.voices.find(name, sent.language)
+        options = self._filled(sent, speaker)
+        path = reference or (speaker.recording.path if speaker.recording else None)
+        return SpeechJob(
+            sent,
+            options,
+            speaker,
+            self._host(options.model, any_model),
+            self.voices.reference(path, speaker.name, cancel) if path else sounds_like,
+            self.library,
+            limits=self._limits,
+            cancel=cancel,
+            clock=clock,
+            speed=speed,
+            progress=progress,
+            takes=self.takes if commission or options.reuse_takes else None,
+            commission=commission,
+        )
+
+    def _conversion(
+        self,
+        sent: ConversionOptions,
+        holds: ExitStack,
+        cancel: Event,
+        source: Path | None,
+        source_name: str | None,
+        target: Path | None,
+        progress: Progress | None,
+        commission: Commission | None = None,
+    ) -> ConversionJob:
+        clock = Clock(commission.when if commission else None)
+        options = with_defaults(sent, self._conversion_defaults)
+        host = self._host(options.model)
+        return ConversionJob(
+            sent,
+            options,
+            self._source(options.input_audio_source, source, source_name, holds, cancel),
+            self._target(options.target_voice_source, target, cancel),
+            host,
+            self.decoder,
+            self.library,
+            timeout_s=self._limits.timeout_s,
+            cancel=cancel,
+            clock=clock,
+            progress=progress,
+            lane=commission.lane if commission else 0,
+        )
+
+    def _joining(
+        self,
+        options: JoinOptions,
+        holds: ExitStack,
+        cancel: Event,
+        uploads: Sequence[tuple[str, Path]],
+        progress: Progress | None,
+        commission: Commission | None = None,
+    ) -> JoinJob:
+        if commission and options.seed is None:
+            options = options.model_copy(update={"seed": commission.seed})  # the same pauses at every attempt
+        return JoinJob(
+            options,
+            uploads,
+            self.decoder,
+            self.library,
+            holds=holds,
+            cancel=cancel,
+            clock=Clock(commission.when if commission else None),
+            progress=progress,
+        )
+
+    def narrate(
+        self, options: SpeechOptions, text: str, *, cancel: Event, seed: int, lane: int = 1, edits: Edits = NO_EDITS
+    ) -> Narration:
+        """A text with marks (`text.markup`), ready to be spoken; the options say how, but not what.
+
+        seed: used where the options name none. edits: passages to be said otherwise, counted over the whole text.
+        Raises what `speak` raises about a request, InvalidOption for a mark that cannot be read.
+        """
+        parts: list[Turn | Pause | Break] = []
+        narrated, at, count = "", 0, 0
+        for part in parse_marks(text):
+            narrated += text[at : part.start]
+            at = part.start
+            if isinstance(part, Pause):
+                parts.append(part)
+            elif part.text.strip():
+                asked = options.model_copy(update={"text": part.text})
+                if part.voice is not None:
+                    asked = asked.model_copy(update={"reference_audio_filename": part.voice})
+                own = {number - count: edit for number, edit in edits.items() if number >= count}
+                turn = self.turn(asked, cancel=cancel, seed=seed, edits=own, start=len(narrated))
+                parts.append(turn or Break())
+                if turn is not None:
+                    narrated += turn.plan.text
+                    at, count = part.end, count + turn.plan.count
+        narrated += text[at:]
+        return Narration(parts, narrated, self.takes, cancel=cancel, timeout_s=self._limits.timeout_s, lane=lane)
+
+    def turn(
+        self, asked: SpeechOptions, *, cancel: Event, seed: int, edits: Edits = NO_EDITS, start: int = 0
+    ) -> Turn | None:
+        """What one voice says, ready to be spoken; None for what cannot be said. Raises as `narrate` does."""
+        name = asked.reference_audio_filename or ""
+        if is_url(name):
+            raise InvalidOption("this needs a stored voice, not a URL", param="reference_audio_filename")
+        speaker = self.voices.find(name, asked.language)
+        options = self._filled(asked, speaker)
+        host = self._host(options.model)
+        try:
+            plan = make_plan(options, speaker, host.info, seed, edits)
+        except NothingToSay:
+            return None
+        if not any(c.isalnum() for planned in plan.passages for c in planned.passage.text):
+            return None
+        recording = speaker.recording
+        reference = self.voices.reference(recording.path, speaker.name, cancel) if recording else None
+        return Turn(plan, start, host, reference)
+
+    def say(
+        self, passages: Sequence[Passage], host: EngineHost, reference: Reference | None, *, cancel: Event
+    ) -> Iterator[Piece]:
+        """Single passages, as somebody who waits for them wants them; kept like all others. Raises Overloaded too."""
+        with self._gate.pass_through():
+            speak = host.speak if self.takes is None else partial(self.takes.speak, host)
+            with closing_after(pieces := speak(passages, reference, cancel=cancel, timeout_s=self._limits.timeout_s)):
+                yield from pieces
+
+    def _filled(self, sent: SpeechOptions, speaker: Speaker) -> SpeechOptions:
+        own = (f"default_parameters of the voice {speaker.name}", speaker.defaults)
+        return with_defaults(sent, own, self._speech_defaults)
+
+    def _host(self, model: str, any_model: bool = False) -> EngineHost:
+        return self.engines.get_or_auto(model) if any_model else self.engines.get(model)
+
+    def _source(
+        self, name: str | None, path: Path | None, path_name: str | None, holds: ExitStack, cancel: Event
+    ) -> Source:
+        if path:
+            return Source(path_name or path.name, path)
+        if name and is_url(name):
+            fetched = self._fetch(name, holds, cancel, "input_audio_source")
+            return Source(fetched.name, fetched.path)
+        if name:
+            return Source(name, holds.enter_context(Hold(self.voices.stored_input(name))).path)
+        raise BadRequest("no recording to convert: send input_audio or input_audio_source", param="input_audio_source")
+
+    def _target(self, name: str, path: Path | None, cancel: Event) -> Target:
+        if path:
+            return Target(name, self.voices.reference(path, name, cancel))
+        if is_url(name):
+            return Target(*self._reference_at(name, cancel, "target_voice_source"))
+        recording = self.voices.recording(name)
+        return Target(name, self.voices.reference(recording.path, name, cancel), recording)
+
+    def _fetch(self, url: str, holds: ExitStack, cancel: Event, param: str) -> Fetched:
+        """What is behind a URL; its file is there as long as `holds` is."""
+        if self._sources is None:
+            raise PermissionDenied("this server takes no audio from URLs: send or store the file instead", param=param)
+        return self._sources.fetch(url, holds.enter_context(self.library.temporary()), cancel, param=param)
+
+    def _reference_at(self, url: str, cancel: Event, param: str) -> tuple[str, Reference]:
+        """What is behind a URL as an engine takes it, with its name."""
+        with ExitStack() as until_decoded:
+            fetched = self._fetch(url, until_decoded, cancel, param)
+            return fetched.name, self.voices.reference(fetched.path, fetched.name, cancel)
