@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import audio, crowd, joining, library, reads, serving, speech
+from bench import audio, books, crowd, jobs, joining, library, reads, serving, speech
 from bench.measure import Bench, Setting, machine
 from chatterbox_plus.errors import PlusError
 
@@ -16,6 +16,8 @@ BENCHES: dict[str, Bench] = {
     **audio.BENCHES,
     **joining.BENCHES,
     **library.BENCHES,
+    **books.BENCHES,
+    **jobs.BENCHES,
 }
 SLOW = serving.SLOW_BENCHES | crowd.BENCHES
 """Not among "all": only when named, or with --full."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from chatterbox_plus.audio.clip import Samples
-from chatterbox_plus.audio.loudness import GainPlan, Meter, normalise
+from chatterbox_plus.audio.loudness import GainPlan, Limiter, LoudnessMeter, Meter, normalise
 from chatterbox_plus.audio.stage import through
 
 LEVEL_LUFS = -20.0  # met within CLOSE_ENOUGH_LU where the peaks allow it
@@ -18,6 +18,32 @@ CEILING_DBTP = -3.0  # of what is heard, after decoding
 CODEC_MARGIN_DB = 2.0
 
 MOST_GAIN_DB = 20.0  # a chapter that is next to silent is left so: what is in it then is noise
+
+
+NEAR_ENOUGH_LU = 1.5  # audiobook practice allows 2
+
+
+def first_gain(blocks: Iterable[Samples], rate: int) -> float | None:
+    """The gain in dB that a mono chapter needs if limiting its peaks costs no loudness; None if that cannot be told.
+
+    Mostly it is near enough (`is_level`); where it is not, `chapter_level` finds a better one in more time.
+    """
+    meter = LoudnessMeter(rate)
+    for block in blocks:
+        meter.push(block)
+    lufs = meter.finish()
+    gain_db = LEVEL_LUFS - lufs
+    return gain_db if math.isfinite(lufs) and gain_db <= MOST_GAIN_DB else None
+
+
+def is_level(lufs: float) -> bool:
+    """Whether a finished chapter is as loud as it should be."""
+    return abs(lufs - LEVEL_LUFS) <= NEAR_ENOUGH_LU
+
+
+def limiter(gain_db: float, rate: int) -> Limiter:
+    """The gain, with no peak above what a codec may make of it."""
+    return Limiter(rate, 1, gain_db=gain_db, ceiling_dbtp=CEILING_DBTP - CODEC_MARGIN_DB)
 
 
 def chapter_level(read_blocks: Callable[[], Iterable[Samples]], rate: int, channels: int = 1) -> GainPlan:

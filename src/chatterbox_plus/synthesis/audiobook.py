@@ -18,9 +18,10 @@ from threading import Event
 from typing import Any
 
 from chatterbox_plus.audio.aac_segments import LEAD_SAMPLES, SegmentWriter
-from chatterbox_plus.audio.audiobook import chapter_level
+from chatterbox_plus.audio.audiobook import chapter_level, first_gain, is_level, limiter
 from chatterbox_plus.audio.clip import Samples
 from chatterbox_plus.audio.formats import SPEECH_RATE
+from chatterbox_plus.audio.loudness import LoudnessMeter
 from chatterbox_plus.audio.m4b import ChapterMark, write_m4b
 from chatterbox_plus.audio.stage import closing_after, through
 from chatterbox_plus.audio.stretch import Stretch
@@ -188,23 +189,42 @@ class Audiobook:
                     self._cancel.check()
                     yield block
 
-            level = chapter_level(play, SPEECH_RATE)
-            finished = through(level.stage(SPEECH_RATE, 1), play())
-            with path.open("xb") as file:
-                if self._order.format == "m4b":
-                    writer = SegmentWriter(file, rate=SPEECH_RATE)
-                    for block in finished:
-                        writer.push(block)
-                    samples, lead = writer.finish().samples, LEAD_SAMPLES
-                else:
-                    write_tagged_mp3(file, finished, rate=SPEECH_RATE, **self._tags(index))
-                    samples, lead = len(tape), 0
+            gain_db, samples = first_gain(play(), SPEECH_RATE), None
+            if gain_db is not None:
+                samples = self._encoded(index, path, through(limiter(gain_db, SPEECH_RATE), play()), check=True)
+            if samples is None:
+                stage = chapter_level(play, SPEECH_RATE).stage(SPEECH_RATE, 1)
+                samples = self._encoded(index, path, through(stage, play()), check=False)
 
         def at(spoken_s: float) -> float:
             return round(stretch.map_time(spoken_s), 4)  # as it is kept, so that a kept chapter has the same subtitles
 
         words = [TimedWord(w.text, at(w.start_s), at(w.end_s), w.char_start, w.char_end) for w in narration.words]
-        return _Chapter(path, samples, lead, tuple(words))
+        lead = LEAD_SAMPLES if self._order.format == "m4b" else 0
+        return _Chapter(path, samples or 0, lead, tuple(words))
+
+    def _encoded(self, index: int, path: Path, sound: Iterator[Samples], *, check: bool) -> int | None:
+        """The samples that the chapter takes up; with check None if it is not as loud as it should be."""
+        meter = LoudnessMeter(SPEECH_RATE)
+        samples = 0
+
+        def metered() -> Iterator[Samples]:
+            nonlocal samples
+            for block in sound:
+                if check:
+                    meter.push(block)
+                samples += len(block)
+                yield block
+
+        with closing_after(sound), path.open("wb") as file:
+            if self._order.format == "m4b":
+                writer = SegmentWriter(file, rate=SPEECH_RATE)
+                for block in metered():
+                    writer.push(block)
+                samples = writer.finish().samples
+            else:
+                write_tagged_mp3(file, metered(), rate=SPEECH_RATE, **self._tags(index))
+        return samples if not check or is_level(meter.finish()) else None
 
     def _key(self, index: int, narration: Narration) -> str:
         told: list[Any] = [REVISION, narration.key, self._order.options.speed_factor, self._order.format]

@@ -49,7 +49,10 @@ class Studio(Preparing):
         return view
 
     def start(self) -> None:
-        """Warms up engine children and decoder, removes what a crash left, furnishes a fresh data folder."""
+        """Warms up engine children and decoder, removes what a crash left, furnishes a fresh data folder; from now on
+        what other servers store is stored here, too."""
+        self.library.meet()
+        self.library.follow()
         self.library.sweep()
         with ThreadPoolExecutor(1) as beside:
             decoder = beside.submit(self.decoder.warm_up)
@@ -59,6 +62,7 @@ class Studio(Preparing):
 
     def furnish(self) -> None:
         """Gives a fresh data folder its starter files, the same ones whatever defaults and limits anybody has set."""
+        self.library.meet()
         plain = Studio(
             self.library,
             self.engines,
@@ -72,6 +76,7 @@ class Studio(Preparing):
     def close(self) -> None:
         self.engines.close()
         self.decoder.close()
+        self.library.close()
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Every known model and whether it is installed."""
