@@ -15,10 +15,11 @@ from chatterbox_plus.synthesis.studio import Studio
 
 WORDS, FULL_WORDS = 10_000, 100_000
 CHAPTER_WORDS = 3_300
-_VOCABULARY = (
+_PROSE = (
     "the quick brown fox jumps over lazy dogs while many people in London talked about three things and paid five "
     "pounds for it because nobody knew where the old house had been before winter came to its narrow streets"
-).split()  # noqa: SIM905 - a sentence is easier to read
+)
+_VOCABULARY = _PROSE.split()
 
 
 def books(setting: Setting) -> Iterator[Figure]:
