@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from chatterbox_plus import __version__
 from chatterbox_plus.errors import PlusError, SettingsError
@@ -20,8 +21,11 @@ COMMANDS = {
     "say": "say a text, into a file, to stdout or aloud",
     "convert": "say a recording again in another voice",
     "join": "join recordings and silences into one",
+    "batch": "say every row of a table, each into a file of its own",
+    "book": "make an audiobook, or show how a book would be read",
     "voices": "list the voices there are",
     "serve": "start the HTTP server",
+    "jobs": "list, watch and change the tasks of a running server",
     "keys": "add, list and revoke API keys",
 }
 """Name -> summary. Each is a module of `commands` with `add_arguments(parser)` and `run(args) -> exit status`."""
@@ -51,7 +55,7 @@ def parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """The parser; only the commands that are among the words get their arguments."""
     top = argparse.ArgumentParser(
         PROGRAM,
-        description="Speech on your own machine: say, convert, join.",
+        description="Speech on your own machine: say, convert, join; batches, books, and a server.",
         epilog=f'example: {PROGRAM} say "Hello there." -o hello.wav',
         allow_abbrev=False,
     )
@@ -73,8 +77,11 @@ def parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _explain(error: PlusError, *, as_json: bool) -> int:
-    sys.stderr.write(f"{PROGRAM}: {error.message}\n")
+    for line in [message for _, message in error.details] or [error.message]:
+        sys.stderr.write(f"{PROGRAM}: {line}\n")
     if as_json:
-        reply = {"success": False, "error": error.message, "error_code": error.code}
+        reply: dict[str, Any] = {"success": False, "error": error.message, "error_code": error.code}
+        if error.details:
+            reply["details"] = [{"place": place, "message": message} for place, message in error.details]
         sys.stdout.write(json.dumps(reply, ensure_ascii=False) + "\n")
     return USAGE if isinstance(error, SettingsError) else FAILED

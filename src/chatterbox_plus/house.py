@@ -1,10 +1,12 @@
 """The one place where settings become a working house; only `api.app` and `cli` come here."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatterbox_plus.access.keyring import Keyring
+from chatterbox_plus.access.keyring import GRACE_S, Keyring
 from chatterbox_plus.audio.decode import DecodeLimits, Decoder
 from chatterbox_plus.engines.registry import Engines
+from chatterbox_plus.errors import SettingsError
 from chatterbox_plus.library.content import ContentStore
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.settings import Settings
@@ -13,10 +15,14 @@ from chatterbox_plus.synthesis.studio import Studio
 from chatterbox_plus.synthesis.takes import Takes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chatterbox_plus.access.keys import KeyStore
+    from chatterbox_plus.jobs.files import TaskFiles
     from chatterbox_plus.jobs.queue import Jobs
-    from chatterbox_plus.jobs.states import Kind
+    from chatterbox_plus.library.mirror import Mirror
     from chatterbox_plus.net.client import GuardedClient
+    from chatterbox_plus.synthesis.results import Result
 
 _LARGEST_RATE, _LARGEST_FRAME = 96_000, 8  # Hz; bytes: two channels of 32 bits
 _UPLOAD_MB = 2**20  # bytes; as uploads are measured
@@ -28,12 +34,14 @@ def build_studio(settings: Settings) -> Studio:
     Raises SettingsError for defaults that no request could have, and for allowed hosts that are none.
     """
     paths, models, api = settings.paths, settings.models, settings.api
+    mirror = _mirror(settings)
     library = Library(
         reference_audio=paths.under_data(paths.reference_audio_dir),
         vc_inputs=paths.under_data(paths.vc_input_dir),
         outputs=paths.under_data(paths.output_dir),
         temp=paths.under_data(paths.temp_dir),
         data=paths.data_dir,
+        mirror=mirror,
     )
     engines = Engines(models.model, workers=models.workers, idle_exit_s=models.idle_unload_s)
     limits = DecodeLimits(max_bytes=_largest_file(api.max_audio_s), max_duration_s=api.max_audio_s)
@@ -45,10 +53,42 @@ def build_studio(settings: Settings) -> Studio:
         timeout_s=api.request_timeout_seconds,
         max_text_chars=api.max_text_length,
         sources=_sources(settings),
-        takes=Takes(ContentStore(paths.data_dir / "takes", round(settings.jobs.takes_max_gb * 10**9))),
+        takes=Takes(_content(settings, mirror)),
         speech_defaults={"speed_factor": settings.speed_factor.default_speed_factor, **settings.tts_defaults},
         conversion_defaults=settings.vc_defaults,
     )
+
+
+def _mirror(settings: Settings) -> "Mirror | None":
+    if not settings.storage.storage_url:
+        return None
+    try:
+        from chatterbox_plus.library.mirror import Mirror
+        from chatterbox_plus.library.objects import Objects
+    except ImportError:
+        raise SettingsError("storage.storage_url needs more packages: pip install 'chatterbox-plus[s3]'") from None
+    return Mirror(Objects.at(settings.storage.storage_url), settings.paths.data_dir / "mirror.sqlite")
+
+
+def _content(settings: Settings, mirror: "Mirror | None") -> ContentStore:
+    folder, most = settings.paths.data_dir / "takes", round(settings.jobs.takes_max_gb * 10**9)
+    if mirror is None:
+        return ContentStore(folder, most)
+    from chatterbox_plus.library.shared_content import SharedContent
+
+    shared = SharedContent(folder, most, mirror.objects)
+    mirror.at_close(shared.close)
+    return shared
+
+
+def _task_files(root: Path, mirror: "Mirror | None") -> "TaskFiles":
+    from chatterbox_plus.jobs.files import TaskFiles
+
+    if mirror is None:
+        return TaskFiles(root)
+    from chatterbox_plus.library.shared_shelf import SharedShelf
+
+    return TaskFiles(root, SharedShelf(mirror, mirror.area("jobs", root, eager=False)))
 
 
 def _sources(settings: Settings) -> Sources | None:
@@ -75,11 +115,15 @@ def _sources(settings: Settings) -> Sources | None:
     return Sources(connect, max_bytes=round(api.max_upload_mb * _UPLOAD_MB), deadline_s=api.download_timeout_seconds)
 
 
-def build_jobs(settings: Settings, studio: Studio, keyring: Keyring | None = None) -> "Jobs":
-    """Durable work, wired up; nothing is opened before it is needed. Raises SettingsError."""
+def build_jobs(
+    settings: Settings,
+    studio: Studio,
+    keyring: Keyring | None = None,
+    made: "Callable[[Result], None]" = lambda _: None,
+) -> "Jobs":
+    """Durable work, wired up; nothing is opened before it is needed. made: told of results. Raises SettingsError."""
     from chatterbox_plus.jobs.book import make_book
     from chatterbox_plus.jobs.database import Database, database_url
-    from chatterbox_plus.jobs.files import TaskFiles
     from chatterbox_plus.jobs.links import Finisher
     from chatterbox_plus.jobs.queue import Jobs
     from chatterbox_plus.jobs.states import Kind
@@ -91,7 +135,7 @@ def build_jobs(settings: Settings, studio: Studio, keyring: Keyring | None = Non
     return Jobs(
         Database(database_url(settings.storage.database_url, data_dir)),
         studio,
-        TaskFiles(data_dir / "jobs"),
+        _task_files(data_dir / "jobs", studio.library.mirror),
         Guard(private, api.allowed_hosts),
         concurrency=jobs.concurrency,
         max_unfinished=jobs.max_unfinished,
@@ -99,19 +143,27 @@ def build_jobs(settings: Settings, studio: Studio, keyring: Keyring | None = Non
         webhook_secret=api.webhook_secret,
         finish=Finisher(sign),
         kinds={Kind.BOOK: make_book},
+        made=made,
     )
 
 
 def open_keys(settings: Settings) -> "KeyStore":
-    """The keys, whether or not anybody is asked for one. Raises SettingsError."""
+    """The keys, whether or not anybody is asked for one: beside the tasks where those are in PostgreSQL, else in the
+    data folder. Raises SettingsError."""
     from chatterbox_plus.access.keys import KeyStore  # the database takes 0.2 s to import, and few need it
+    from chatterbox_plus.jobs.database import Database, database_url
 
+    if settings.storage.database_url:
+        database = Database(database_url(settings.storage.database_url, settings.paths.data_dir))
+        if not database.is_sqlite:
+            return KeyStore(database.engine)
     return KeyStore.at(settings.paths.data_dir)
 
 
 def open_keyring(settings: Settings) -> Keyring:
     """The keys as a running server holds them. Raises SettingsError."""
-    return Keyring(open_keys(settings))
+    store = open_keys(settings)
+    return Keyring(store, grace_s=GRACE_S if store.is_remote else 0.0)
 
 
 def _largest_file(max_audio_s: float) -> int:

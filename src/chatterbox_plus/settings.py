@@ -255,6 +255,9 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
 }
 """Name after CHATTERBOX_ -> where it lives in the file. A list is comma separated. CONFIG names the file itself."""
 
+CLIENT_KEY = "API_KEY"
+"""What `jobs` shows to a server, after CHATTERBOX_ too: no setting of this machine's."""
+
 WITHOUT_EFFECT = frozenset(
     {
         "server.debug", "server.reload", "models.tts_model_path", "models.vc_model_path", "models.whisper_model",
@@ -270,7 +273,7 @@ NOT_YET = frozenset(
     {
         "models.device", "models.precision", "models.preload_models",
         "error_handling.model_loading.download_timeout_seconds", "error_handling.model_loading.loading_timeout_seconds",
-        "error_handling.model_loading.shutdown_on_failure", "storage.storage_url",
+        "error_handling.model_loading.shutdown_on_failure",
     }
 )  # fmt: skip
 """Keys of what is still to come: a key leaves this set when something reads it. `load` warns of those that are set."""
@@ -298,6 +301,7 @@ def load(
     base = cwd or Path.cwd()
     given = {k: v for k, v in (flags or {}).items() if v is not None}
     variables = {k[len(PREFIX) :]: v.strip() for k, v in env.items() if k.startswith(PREFIX) and v.strip()}
+    variables.pop(CLIENT_KEY, None)
     variable_config, flag_config = variables.pop("CONFIG", None), given.pop("CONFIG", None)
     config = flag_config or variable_config
     tree = _without_empty_sections(

@@ -346,3 +346,10 @@ def test_so_many_rows_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_over_the_limit_is_refused(data: bytes | str) -> None:
     with pytest.raises(FileTooLarge):
         _rows(data)
+
+
+def test_a_row_knows_the_line_that_an_editor_shows() -> None:
+    csv = b'\n\ntext,name\nOne.,a\n\n"Two,\nlong.",b\nThree.,c\n'
+    assert [row.line for row in read_rows(csv, "x.csv", common={})] == [4, 6, 8]
+    lines = b'\n{"text": "a"}\n\n{"text": "b"}'
+    assert [row.line for row in read_rows(lines, "x.jsonl", common={})] == [2, 4]

@@ -9,20 +9,21 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chatterbox_plus.audio.formats import INPUT_SUFFIXES
 from chatterbox_plus.commands.flags import add_setting_flags, settings_from
-from chatterbox_plus.errors import BadRequest, PlusError
-from chatterbox_plus.settings import Settings, load
+from chatterbox_plus.errors import BadRequest, NotFound, PlusError
+from chatterbox_plus.settings import CLIENT_KEY, PREFIX, Settings, load
 
 if TYPE_CHECKING:
-    from chatterbox_plus.synthesis.progress import Progress
     from chatterbox_plus.synthesis.studio import Studio
 
 T = TypeVar("T")
+KEY_VARIABLE = PREFIX + CLIENT_KEY
 _UNLIMITED: dict[str, int] = {"max_text_length": 10**9, "max_audio_s": 10**6}
 
 
@@ -111,16 +112,29 @@ def print_json(value: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
+@dataclass(frozen=True)
+class Bar:
+    """How far something is, shown or not. Called as `synthesis.progress.Progress` is; thread-safe."""
+
+    advance: Callable[[float, float | None], None] = lambda done, total: None
+    describe: Callable[[str], None] = lambda what: None
+    """Says what is being done now."""
+
+    def __call__(self, done: float, total: float | None) -> None:
+        self.advance(done, total)
+
+
 @contextmanager
-def progress_bar(args: argparse.Namespace, what: str, unit: str) -> Iterator["Progress"]:
+def progress_bar(args: argparse.Namespace, what: str, unit: str) -> Iterator[Bar]:
     """A bar on stderr, if a person is there to see it. what: "Speaking". unit: of the numbers it is told, " s"."""
     if args.quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield Bar()
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn()
+    described = TextColumn("{task.description}", markup=False)  # a chapter may be called [1]
+    columns = described, BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None, told="")
 
@@ -128,7 +142,17 @@ def progress_bar(args: argparse.Namespace, what: str, unit: str) -> Iterator["Pr
             told = f"{done:.0f}{unit}" if total is None else f"{done:.0f}/{total:.0f}{unit}"
             bar.update(task, completed=done, total=total, told=told)
 
-        yield advance
+        yield Bar(advance, lambda what: bar.update(task, description=what))
+
+
+def read_file(path: Path) -> bytes:
+    """All of a file of the user's. Raises NotFound and BadRequest, naming it."""
+    try:
+        return path.expanduser().read_bytes()
+    except FileNotFoundError:
+        raise NotFound(f"there is no file {path.name}") from None
+    except OSError as error:
+        raise BadRequest(f"cannot read {path.name}: {error.strerror}") from None
 
 
 def local_audio(name: str) -> Path | None:

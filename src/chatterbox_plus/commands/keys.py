@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             if args.json:
                 common.print_json({"success": True, "key": text, **_shown(key)})
             else:
-                common.talk(args, f"This is the only time the key for {settings.paths.data_dir} is shown:")
+                common.talk(args, f"This is the only time the key for {store.where} is shown:")
                 common.print_lines([text])
             if not settings.api.api_key_required:
                 common.talk(args, "The server does not ask for keys yet: set CHATTERBOX_API_KEY_REQUIRED=true")

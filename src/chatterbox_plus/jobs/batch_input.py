@@ -3,6 +3,7 @@
 Everything that is wrong is told at once, each with its line and column: nobody mends a table one error at a time.
 """
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ class Row:
     number: int
     name: str | None
     options: Mapping[str, Any]
+    line: int = dataclasses.field(default=0, compare=False)  # where it begins, as problems are told
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class _Batch:
             self.problem(line, TEXT, "is missing")
         # what is wrong in itself is not checked together with the rest: it would be told twice
         options = self._options(line, given) if len(self._problems) == before else {}
-        self._rows.append(Row(number, name, options))
+        self._rows.append(Row(number, name, options, line))
 
     def rows(self) -> tuple[Row, ...]:
         """All of them, no name twice. Raises InvalidRows if anything is wrong, or if there are none."""

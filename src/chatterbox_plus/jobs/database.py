@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy.orm  # noqa: F401 - DBOS imports it in a thread of its own, and half of it breaks queries elsewhere
 from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, TimeoutError
@@ -16,7 +17,7 @@ from chatterbox_plus.jobs.tables import migrate
 
 PATIENCE_S = 3  # for another writer, or for a connection: a request waits no longer
 _READING = "chatterbox_reading"
-_AWAY = "The database of tasks cannot be reached at the moment: ask again in a little while"
+AWAY = "The database of tasks cannot be reached at the moment: ask again in a little while"
 _log = logging.getLogger(__name__)
 
 
@@ -93,7 +94,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:  # of the pool
-        raise DatabaseAway(_AWAY) from error
+        raise DatabaseAway(AWAY) from error
     except (OperationalError, InterfaceError) as error:
         raise _told(error) from error
     except DBAPIError as error:
@@ -106,7 +107,7 @@ def _told(error: DBAPIError) -> DatabaseAway | StorageFull:
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
         return StorageFull("There is no room left in the data folder.")
-    return DatabaseAway(_AWAY)
+    return DatabaseAway(AWAY)
 
 
 def _arguments(url: URL) -> dict[str, object]:

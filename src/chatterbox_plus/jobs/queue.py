@@ -2,11 +2,13 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from chatterbox_plus.errors import DatabaseAway, Stopping
-from chatterbox_plus.jobs.database import Database
+from chatterbox_plus.errors import DatabaseAway, Stopping, StorageFull
+from chatterbox_plus.jobs.database import AWAY, PATIENCE_S, Database
+from chatterbox_plus.jobs.edits import Retakes
 from chatterbox_plus.jobs.files import TaskFiles
 from chatterbox_plus.jobs.ledger import Ledger
 from chatterbox_plus.jobs.messages import Delivery, Outbox
@@ -17,8 +19,10 @@ from chatterbox_plus.jobs.webhooks import Finish, Webhooks
 from chatterbox_plus.jobs.work import Kinds, Workbench
 from chatterbox_plus.jobs.worker import Worker
 from chatterbox_plus.net.guard import Guard
+from chatterbox_plus.synthesis.results import Result
 from chatterbox_plus.synthesis.studio import Studio
 
+OPEN_AGAIN_S = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -42,16 +46,19 @@ class Jobs:
         webhook_secret: str = "",
         finish: Finish = lambda delivery: delivery.body,
         kinds: Kinds | None = None,
+        made: Callable[[Result], None] = lambda result: None,
     ) -> None:
-        """guard: whom webhooks may reach. finish: see `Webhooks`. The rest as in the settings."""
+        """guard: whom webhooks may reach. finish: see `Webhooks`. made: told of every result. The rest as in the
+        settings."""
         self.files = files
         self.guard = guard
         self.store = TaskStore(database, max_unfinished=max_unfinished)
         self.outbox = Outbox(database)
+        self.retakes = Retakes(database)
         self.ledger = Ledger(database)
         self._database, self._secret, self._finish = database, webhook_secret, finish
         self._concurrency, self._keep_days = concurrency, keep_days
-        self._bench = Workbench(studio, files, kinds)
+        self._bench = Workbench(studio, files, kinds, made)
         self._lock = threading.Lock()
         self._ready = self._closed = False
         self._office: Office | None = None
@@ -59,20 +66,19 @@ class Jobs:
         self._worker: Worker | None = None
 
     def start(self) -> None:
-        """Goes on with what an earlier run left; opens nothing if there is nothing. Never raises for a database that is
-        away: it is tried again at the first task, and by the caller."""
+        """Goes on with what an earlier run left; opens nothing if there is nothing. A database that is away is waited
+        for, in a thread beside."""
         if self._database.is_sqlite and not Path(self._database.url.database or "").exists():
             return
-        try:
-            self.open()
-        except DatabaseAway as away:
-            _log.warning("tasks wait: %s", away.message)
+        threading.Thread(target=self._open_when_there, name="tasks-open", daemon=True).start()
 
     def open(self) -> None:
         """Whatever asks for tasks comes through here first. Raises DatabaseAway, StorageFull, Stopping."""
         if self._ready:
             return
-        with self._lock:
+        if not self._lock.acquire(timeout=PATIENCE_S):  # somebody else is waiting for the database
+            raise DatabaseAway(AWAY)
+        try:
             if self._closed:
                 raise Stopping("the server is being stopped: ask again in a moment")
             if self._ready:
@@ -89,6 +95,8 @@ class Jobs:
             )
             self._webhooks = Webhooks(self.outbox, self.guard, self._secret, self._finish)
             self._ready = True
+        finally:
+            self._lock.release()
 
     def submit(self, new: NewTask) -> tuple[Task, bool]:
         """See `TaskStore.submit`."""
@@ -135,6 +143,19 @@ class Jobs:
         if self._webhooks is not None:
             self._webhooks.close()
         self._database.close()
+
+    def _open_when_there(self) -> None:
+        said = False
+        while not self._ready:
+            try:
+                self.open()
+            except Stopping:
+                return
+            except (DatabaseAway, StorageFull) as away:
+                if not said:
+                    _log.warning("tasks wait: %s", away.message)
+                said = True
+                time.sleep(OPEN_AGAIN_S)
 
     def _stir(self) -> None:
         if self._office is not None:

@@ -1,11 +1,12 @@
 """What the kinds of tasks do, each in a few lines: everything hard is the studio's."""
 
+import logging
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
-from chatterbox_plus.errors import NotFound
+from chatterbox_plus.errors import NotFound, StorageAway
+from chatterbox_plus.jobs.edits import edits_of
 from chatterbox_plus.jobs.files import TaskFiles
 from chatterbox_plus.jobs.records import Task
 from chatterbox_plus.jobs.states import EventType, Kind
@@ -20,15 +21,23 @@ SEED = "seed"  # in a spec: used where the request names none
 OPTIONS = "options"  # in a spec: what was sent, and nothing that was not
 UPLOADS = "uploads"  # in a spec: field → name, of files that were sent along
 
+_log = logging.getLogger(__name__)
+
 Kinds = Mapping[Kind, Callable[[Studio, Hand], Mapping[str, Any]]]
 
 
 class Workbench:
     """Does tasks of every kind. Thread-safe."""
 
-    def __init__(self, studio: Studio, files: TaskFiles, more: Kinds | None = None) -> None:
-        """files: what was sent along with tasks. more: kinds with rooms of their own."""
-        self._studio, self._files = studio, files
+    def __init__(
+        self,
+        studio: Studio,
+        files: TaskFiles,
+        more: Kinds | None = None,
+        made: Callable[[Result], None] = lambda result: None,
+    ) -> None:
+        """files: what was sent along with tasks. more: kinds with rooms of their own. made: told of every result."""
+        self._studio, self._files, self._made = studio, files, made
         self._kinds: dict[Kind, Callable[[Studio, Hand], Mapping[str, Any]]] = {
             Kind.TTS: self._speak,
             Kind.VC: self._convert,
@@ -45,7 +54,10 @@ class Workbench:
         """Removes what was made for a task that nobody wants any more."""
         outputs = self._studio.library.outputs
         paths = [file["path"].removeprefix("outputs/") for file in result.get("output_files", ())]
-        changes.delete(outputs, filter(None, map(outputs.known, paths)))
+        try:
+            changes.delete(outputs, filter(None, map(outputs.known, paths)))
+        except StorageAway as away:
+            _log.warning("what was made for the task %s stays: %s", task.id, away.message)
 
     def _speak(self, studio: Studio, hand: Hand) -> Mapping[str, Any]:
         task = hand.task
@@ -57,6 +69,7 @@ class Workbench:
 
         commission = commission_of(task, on_passage=passage)
         made = studio.speak(options, cancel=hand.cancel, commission=commission)
+        self._made(made)
         extra: dict[str, Any] = {"generation_seed_used": made.seed, "passages": made.passages}
         if made.uncut:
             extra["uncut_file"] = made.uncut.link()
@@ -80,14 +93,13 @@ class Workbench:
             commission=commission_of(task),
             **given,
         )
+        self._made(made)
         return told_of(made, {})
 
     def _join(self, studio: Studio, hand: Hand) -> Mapping[str, Any]:
         options = JoinOptions.model_validate(hand.task.spec[OPTIONS])
-        with ExitStack():
-            made = studio.join(
-                options, cancel=hand.cancel, progress=_seconds(hand), commission=commission_of(hand.task)
-            )
+        made = studio.join(options, cancel=hand.cancel, progress=_seconds(hand), commission=commission_of(hand.task))
+        self._made(made)
         return told_of(made, {"file_count": made.metadata["file_count"], "metadata": made.metadata})
 
     def _file(self, task: Task, field: str) -> Any:
@@ -100,7 +112,13 @@ class Workbench:
 def commission_of(task: Task, on_passage: Callable[[int, int, float], None] | None = None) -> Commission:
     """A task as the studio knows it."""
     return Commission(
-        task.id, task.created, int(task.spec[SEED]), lane=1 + int(task.lane), name=task.name, on_passage=on_passage
+        task.id,
+        task.created,
+        int(task.spec[SEED]),
+        lane=1 + int(task.lane),
+        name=task.name,
+        on_passage=on_passage,
+        edits=edits_of(task.spec),
     )
 
 

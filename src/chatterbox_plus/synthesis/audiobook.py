@@ -26,7 +26,6 @@ from chatterbox_plus.audio.m4b import ChapterMark, write_m4b
 from chatterbox_plus.audio.stage import closing_after, through
 from chatterbox_plus.audio.stretch import Stretch
 from chatterbox_plus.audio.tagged_mp3 import write_tagged_mp3
-from chatterbox_plus.errors import Cancelled
 from chatterbox_plus.library import changes
 from chatterbox_plus.library.content import ContentStore
 from chatterbox_plus.library.library import Temporary
@@ -34,6 +33,7 @@ from chatterbox_plus.library.naming import output_name
 from chatterbox_plus.library.records import Generation
 from chatterbox_plus.library.writing import Reservation
 from chatterbox_plus.synthesis.book_order import BookOrder
+from chatterbox_plus.synthesis.cancelling import PartEvent
 from chatterbox_plus.synthesis.commission import Commission
 from chatterbox_plus.synthesis.export import MadeFile
 from chatterbox_plus.synthesis.job import Clock
@@ -99,7 +99,7 @@ class Audiobook:
     ) -> None:
         """commission: see `Studio.speak`; what was made for it before is taken up."""
         self._studio, self._order, self._commission, self._progress = studio, order, commission, progress
-        self._cancel = _Either(cancel)
+        self._cancel = PartEvent(cancel)
         self._first: list[int] = []  # the number of each chapter's first passage, before any edit
         self._clock = Clock(commission.when)
         self._cover = base64.b64decode(order.book.cover) if order.book.cover else None
@@ -149,14 +149,13 @@ class Audiobook:
         options = order.options
         if chapter.voice is not None:
             options = options.model_copy(update={"reference_audio_filename": chapter.voice})
-        if options.language is None and order.book.language and not options.reference_audio_filename:
-            options = options.model_copy(update={"language": order.book.language})
         commission, first = self._commission, self._first[index]
         return self._studio.narrate(
             options,
             chapter.text,
             cancel=self._cancel,
             seed=commission.seed,
+            language=order.book.language,
             lane=commission.lane,
             edits={number - first: edit for number, edit in commission.edits.items() if number >= first},
         )
@@ -334,26 +333,7 @@ def check_order(studio: Studio, order: BookOrder) -> list[int]:
 
 def passages_of(studio: Studio, order: BookOrder, text: str) -> list[str]:
     """What the book's voice would say of a text in one go each, as it stands in the text."""
-    options = order.options
-    if options.language is None and order.book.language and not options.reference_audio_filename:
-        options = options.model_copy(update={"language": order.book.language})
-    return studio.narrate(options, text, cancel=Event(), seed=1).texts
-
-
-class _Either(Event):
-    """Set when it is set itself, or when another one is."""
-
-    def __init__(self, other: Event) -> None:
-        super().__init__()
-        self._other = other
-
-    def is_set(self) -> bool:
-        return super().is_set() or self._other.is_set()
-
-    def check(self) -> None:
-        """Raises Cancelled."""
-        if self.is_set():
-            raise Cancelled("the request was called off")
+    return studio.narrate(order.options, text, cancel=Event(), seed=1, language=order.book.language).texts
 
 
 def _load(store: ContentStore | None, key: str, path: Path) -> _Chapter | None:

@@ -187,11 +187,20 @@ class Preparing:
         )
 
     def narrate(
-        self, options: SpeechOptions, text: str, *, cancel: Event, seed: int, lane: int = 1, edits: Edits = NO_EDITS
+        self,
+        options: SpeechOptions,
+        text: str,
+        *,
+        cancel: Event,
+        seed: int,
+        lane: int = 1,
+        edits: Edits = NO_EDITS,
+        language: str | None = None,
     ) -> Narration:
         """A text with marks (`text.markup`), ready to be spoken; the options say how, but not what.
 
         seed: used where the options name none. edits: passages to be said otherwise, counted over the whole text.
+        language: of the text, where neither the options nor the voice have one.
         Raises what `speak` raises about a request, InvalidOption for a mark that cannot be read.
         """
         parts: list[Turn | Pause | Break] = []
@@ -206,7 +215,7 @@ class Preparing:
                 if part.voice is not None:
                     asked = asked.model_copy(update={"reference_audio_filename": part.voice})
                 own = {number - count: edit for number, edit in edits.items() if number >= count}
-                turn = self.turn(asked, cancel=cancel, seed=seed, edits=own, start=len(narrated))
+                turn = self.turn(asked, cancel=cancel, seed=seed, edits=own, start=len(narrated), language=language)
                 parts.append(turn or Break())
                 if turn is not None:
                     narrated += turn.plan.text
@@ -215,14 +224,23 @@ class Preparing:
         return Narration(parts, narrated, self.takes, cancel=cancel, timeout_s=self._limits.timeout_s, lane=lane)
 
     def turn(
-        self, asked: SpeechOptions, *, cancel: Event, seed: int, edits: Edits = NO_EDITS, start: int = 0
+        self,
+        asked: SpeechOptions,
+        *,
+        cancel: Event,
+        seed: int,
+        edits: Edits = NO_EDITS,
+        start: int = 0,
+        language: str | None = None,
     ) -> Turn | None:
         """What one voice says, ready to be spoken; None for what cannot be said. Raises as `narrate` does."""
         name = asked.reference_audio_filename or ""
         if is_url(name):
             raise InvalidOption("this needs a stored voice, not a URL", param="reference_audio_filename")
-        speaker = self.voices.find(name, asked.language)
+        speaker = self.voices.find(name, asked.language or language)
         options = self._filled(asked, speaker)
+        if options.language is None and speaker.language is None:
+            options = options.model_copy(update={"language": language})
         host = self._host(options.model)
         try:
             plan = make_plan(options, speaker, host.info, seed, edits)

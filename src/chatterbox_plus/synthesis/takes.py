@@ -92,7 +92,8 @@ class Takes:
 def pack(piece: Piece) -> bytes:
     """A line of JSON, then the samples: 16-bit where that loses nothing (an engine that makes such), else float."""
     samples = piece.clip.samples
-    scaled = samples.astype(np.float32) * np.float32(_SCALE)
+    with np.errstate(over="ignore", invalid="ignore"):  # then they are kept as they are
+        scaled = samples.astype(np.float32) * np.float32(_SCALE)
     whole = scaled.astype("<i2") if _fits(scaled) else None
     body = whole if whole is not None and _same(_floats(whole), samples) else samples.astype("<f4")
     head = {
