@@ -6,7 +6,7 @@ ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
 
-.PHONY: serve test check fuzz bench clean
+.PHONY: serve test check fuzz chaos bench clean
 
 serve: $(VENV)/.base
 	@exec $(BIN)/chatterbox-plus serve
@@ -22,6 +22,9 @@ check: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz.audio
 	$(BIN)/python -m tests.fuzz.openapi
+
+chaos: $(VENV)/.dev
+	$(BIN)/python -m tests.chaos
 
 bench: $(VENV)/.base
 	@$(BIN)/python -m bench

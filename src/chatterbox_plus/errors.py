@@ -164,6 +164,12 @@ class StorageUnwritable(PlusError):
     status, code = 500, "STORAGE_ERROR"
 
 
+class StorageAway(StorageUnwritable):
+    """The store that several servers have their audio in does not answer; what was asked for has not been done."""
+
+    status, code, retry_after_s = 503, "STORAGE_UNAVAILABLE", 5
+
+
 class DatabaseAway(PlusError):
     """The database of tasks is locked, stopped or out of reach; what was sent has not been taken."""
 

@@ -13,7 +13,7 @@ from chatterbox_plus.access.caller import Role
 from chatterbox_plus.access.key import Key
 from chatterbox_plus.access.keys import KeyStore
 from chatterbox_plus.api.app import create_app
-from chatterbox_plus.errors import SettingsError
+from chatterbox_plus.errors import DatabaseAway
 from chatterbox_plus.settings import Api, Paths, Server, Settings
 from tests.api.fake_studio import FakeStudio
 from tests.api.live_server import LiveServer, serve
@@ -267,12 +267,13 @@ def test_while_the_keys_cannot_be_read_nobody_gets_in_and_health_answers(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(store: KeyStore) -> list[Key]:
-        raise SettingsError("The database of the keys cannot be used")
+        raise DatabaseAway("The database of the keys cannot be used")
 
     monkeypatch.setattr("chatterbox_plus.access.keyring.FRESH_S", -1.0)
     monkeypatch.setattr(KeyStore, "listed", lost)
     answer = house.ask("GET", "/api/v1/config", house.admin)
-    assert (answer.status_code, answer.json()["error_code"]) == (500, "CONFIGURATION_ERROR")
+    assert (answer.status_code, answer.json()["error_code"]) == (503, "DATABASE_UNAVAILABLE")
+    assert int(answer.headers["Retry-After"]) > 0
     assert house.ask("GET", "/api/v1/health").status_code == 200
 
 

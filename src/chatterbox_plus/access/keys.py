@@ -7,16 +7,17 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, event, insert, select, update
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, event, insert, select, text, update
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from chatterbox_plus.access.caller import Role
 from chatterbox_plus.access.key import Key, digest, put_together
-from chatterbox_plus.errors import Ambiguous, BadRequest, InvalidOption, NotFound, SettingsError
+from chatterbox_plus.errors import Ambiguous, BadRequest, DatabaseAway, InvalidOption, NotFound, SettingsError
 from chatterbox_plus.library.naming import is_device
 
 _UNUSABLE = "The database of the keys cannot be used"
+_LOCK = 7860142858  # PostgreSQL: whose turn it is to make the tables; any number, as long as it is ours
 _NAME = re.compile(r"[\w.@ -]{1,64}")
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}(/[A-Za-z0-9][A-Za-z0-9_-]{0,63}){0,3}", re.ASCII)
 
@@ -45,16 +46,21 @@ _secrets = Table(
 class KeyStore:
     """All keys. Thread-safe; several processes may share the database.
 
-    Whatever asks it raises SettingsError while it cannot be used.
+    Whatever asks it raises DatabaseAway while it cannot be used.
     """
 
-    def __init__(self, url: str | URL) -> None:
-        """url: of the database; see `at`. Raises SettingsError for a database that cannot be used."""
+    def __init__(self, database: URL | Engine) -> None:
+        """database: where it is, see `at`, or the way to it. Raises SettingsError for one that cannot be used."""
         try:
-            self._engine: Engine = create_engine(url, pool_pre_ping=True)
-            if self._engine.dialect.name == "sqlite":
-                event.listen(self._engine, "connect", _patient)
-            _tables.create_all(self._engine)
+            engine = database if isinstance(database, Engine) else create_engine(database, pool_pre_ping=True)
+            self._engine: Engine = engine
+            self.is_remote = engine.dialect.name != "sqlite"
+            if not self.is_remote:
+                event.listen(engine, "connect", _patient)
+            with engine.begin() as connection:
+                if engine.dialect.name == "postgresql":
+                    connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))  # servers may start at once
+                _tables.create_all(connection)
         except (SQLAlchemyError, ImportError) as error:
             raise SettingsError(_UNUSABLE) from error
 
@@ -132,6 +138,12 @@ class KeyStore:
             value: str = connection.execute(select(_secrets.c.value).where(_secrets.c.name == "signing")).scalar_one()
         return bytes.fromhex(value)
 
+    @property
+    def where(self) -> str:
+        """The folder or the database they are in, for people; nothing secret."""
+        url = self._engine.url
+        return f"{url.host}/{url.database}" if self.is_remote else str(Path(url.database or "").parent)
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -144,7 +156,7 @@ class KeyStore:
         except IntegrityError:
             raise
         except SQLAlchemyError as error:
-            raise SettingsError(_UNUSABLE) from error
+            raise DatabaseAway(f"{_UNUSABLE} at the moment: ask again in a little while") from error
 
 
 def _patient(connection: object, record: object) -> None:

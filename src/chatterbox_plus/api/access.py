@@ -20,7 +20,7 @@ from chatterbox_plus.access.caller import ANYBODY, STRANGER, Caller, Role
 from chatterbox_plus.access.key import Key
 from chatterbox_plus.access.keyring import Keyring
 from chatterbox_plus.api.errors import plus_reply
-from chatterbox_plus.errors import RateLimited, SettingsError, Unauthorized
+from chatterbox_plus.errors import DatabaseAway, RateLimited, Unauthorized
 
 COOKIE = "chatterbox_session"
 OUTPUTS = "/outputs/"
@@ -80,7 +80,7 @@ class Access:
             if keyring.stale:
                 try:
                     await asyncio.to_thread(keyring.refresh)
-                except SettingsError as lost:
+                except DatabaseAway as lost:
                     if not public:
                         await plus_reply(scope, lost)(scope, receive, send)
                         return

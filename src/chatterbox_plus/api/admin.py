@@ -184,6 +184,7 @@ async def prometheus(state: AdminState) -> Response:
         state.metrics,
         await state.watch.machine.get(),
         await state.watch.folders.get(),
+        await state.watch.tasks.get(),
         {name: host.health() for name, host in state.studio.engines.running().items()},
         state.studio.busy,
         time.time() - state.metrics.uptime_s,

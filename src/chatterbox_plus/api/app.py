@@ -25,6 +25,7 @@ from chatterbox_plus.api import (
     openai,
     outputs,
     pages,
+    passages,
     session,
     speech,
     system,
@@ -97,8 +98,9 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
             if settings.api.api_key_required:
                 keyring = await bridge.call(open_keyring, settings)
             cleaner = Cleaner(used.library, settings)
-            jobs = build_jobs(settings, used, keyring)
-            app.state.api = ApiState(settings, used, bridge, metrics, Watch(used.library, cleaner), jobs, keyring)
+            jobs = build_jobs(settings, used, keyring, metrics.made)
+            watch = Watch(used.library, cleaner, jobs)
+            app.state.api = ApiState(settings, used, bridge, metrics, watch, jobs, keyring)
             beside.append(asyncio.create_task(bridge.call(jobs.start)))
             cleaner.start()
             beside.append(asyncio.create_task(bridge.call(used.library.look_around)))
@@ -144,6 +146,7 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
         mixed,
         tasks,
         task_events,
+        passages,
         asynchronous,
         batch,
         book,

@@ -1,11 +1,11 @@
 """POST /api/v1/batch: many texts at once, each a row with options of its own; and what came of them, as one zip."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime
-from pathlib import PurePosixPath
-from typing import Annotated, Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,30 +17,27 @@ from chatterbox_plus.api.errors import checked
 from chatterbox_plus.api.forms import Form, read_form
 from chatterbox_plus.api.replies import ERRORS, disposition
 from chatterbox_plus.api.state import ApiState, State
-from chatterbox_plus.api.submitting import (
-    ACCEPTED,
-    ACCEPTED_EXAMPLE,
-    IdempotencyKey,
-    Priority,
-    Submission,
-    accepted,
-)
+from chatterbox_plus.api.submitting import IdempotencyKey, Priority, Submission, accepted, accepting
+from chatterbox_plus.api.task_replies import BatchAccepted
 from chatterbox_plus.api.tasks import TaskId
-from chatterbox_plus.audio.formats import NATIVE_FORMATS
-from chatterbox_plus.errors import BadRequest, NotFound, PlusError, WrongState
-from chatterbox_plus.jobs.batch_input import InvalidRows, Row, RowProblem, read_rows, rows_of_items
+from chatterbox_plus.audio.formats import ATTACHED_SUFFIXES
+from chatterbox_plus.errors import BadRequest, NotFound
+from chatterbox_plus.jobs.batch_check import check_rows
+from chatterbox_plus.jobs.batch_input import Row, read_rows, rows_of_items
 from chatterbox_plus.jobs.records import Task
 from chatterbox_plus.jobs.states import Kind, Lane, Status
+from chatterbox_plus.jobs.tasks import TaskStore
 from chatterbox_plus.jobs.work import OPTIONS, SEED
 from chatterbox_plus.jobs.zip_stream import ZipEntry, zip_chunks, zip_size
 from chatterbox_plus.library.holds import Hold
-from chatterbox_plus.synthesis.options import SpeechOptions
+from chatterbox_plus.library.naming import safe_folder
+from chatterbox_plus.library.store import Store
 from chatterbox_plus.synthesis.plan import new_seed
-from chatterbox_plus.synthesis.studio import Studio
 
 router = APIRouter(tags=["tasks"])
 _FIELDS = frozenset({"items", "options", "name", "webhook_url"})
 _ROWS_AT_ONCE = 100
+_TABLES = frozenset({".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json"})
 
 
 class BatchRequest(BaseModel):
@@ -82,21 +79,15 @@ _BODY = {
         "required": True,
         "content": {
             "application/json": {"schema": BatchRequest.model_json_schema()},
-            "multipart/form-data": {"schema": _FORM},
+            "multipart/form-data": {"schema": _FORM, "example": {"options": '{"speed_factor": 1.1}', "name": "lines"}},
         },
     }
 }
-_ACCEPTED: dict[int | str, dict[str, Any]] = {
-    **ACCEPTED,
-    202: {
-        **ACCEPTED[202],
-        "content": {"application/json": {"example": {**ACCEPTED_EXAMPLE, "rows": 2}}},
-    },
-}
+_ACCEPTED = accepting(BatchAccepted, rows=2)
 _ZIP: dict[int | str, dict[str, Any]] = {
-    **ERRORS,
+    **{status: ERRORS[status] for status in (404, 422, 503)},
     200: {
-        "description": "The audio of every row that has succeeded so far.",
+        "description": "The files that the task has made; of a batch, those of every row that has succeeded so far.",
         "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
     },
 }
@@ -130,7 +121,9 @@ async def batch(
             found = rows_of_items(asked.items, asked.options)
         else:
             found = read_rows(data, filename, common=asked.options)
-        _check(state.studio, found)
+        check_rows(state.studio, found)
+        for folder in {row.options.get("project") or row.options.get("folder") or "" for row in found}:
+            safe_folder(folder)
         return found
 
     found = await state.bridge.call(rows)
@@ -143,19 +136,17 @@ async def batch(
     return accepted(submitted, {"rows": len(found)})
 
 
-@router.get("/api/v1/tasks/{id}/zip", summary="All audio of a batch", responses=_ZIP)
+@router.get("/api/v1/tasks/{id}/zip", summary="All files of a task", responses=_ZIP, response_class=Response)
 async def zipped(
     id: TaskId,
     state: State,
     format: Annotated[
-        str | None,
-        Query(
-            description="Only files of that format; by default all of them.",
-            json_schema_extra={"enum": list(NATIVE_FORMATS)},
-        ),
+        Literal["wav", "mp3", "flac", "m4b", "srt", "vtt"] | None,
+        Query(description="Only files of that format; by default all of them."),
     ] = None,
 ) -> Response:
-    """One file for each row that has succeeded, in order, streamed without being built first."""
+    """What a task has made, subtitles too; of a batch, what its rows have made so far, in order. Streamed without being
+    built first."""
     holds = ExitStack()
     try:
         entries, size, name = await state.bridge.call(_entries, state, id, format, holds)
@@ -176,35 +167,60 @@ async def _chunks(state: ApiState, entries: list[ZipEntry], holds: ExitStack) ->
 def _entries(state: ApiState, id: str, format: str | None, holds: ExitStack) -> tuple[list[ZipEntry], int, str]:
     """What goes into the zip, how large that will be, and what it is called."""
     state.jobs.open()
-    store = state.jobs.store
-    task = store.get(id, project=state.caller.project)
-    if task.kind is not Kind.BATCH:
-        raise WrongState("Only a batch has a zip: this task has its files in output_files")
+    task = state.jobs.store.get(id, project=state.caller.project)
     outputs = state.studio.library.outputs
     entries: list[ZipEntry] = []
+    for one in _makers(state.jobs.store, task):
+        for file in _files(one, format):
+            try:
+                path = _stored(outputs, file["path"].removeprefix("outputs/"))
+                holds.enter_context(Hold(path))
+                changed = datetime.fromtimestamp(path.stat().st_mtime)
+            except (NotFound, FileNotFoundError):  # somebody has deleted it: the others are there all the same
+                continue
+            entries.append(ZipEntry(_entry_name(one, file), path, changed))
+    if not entries:
+        raise NotFound("No such file has been made for this task yet, or all were deleted")
+    return entries, zip_size(entries), _zip_name(task)
+
+
+def _makers(store: TaskStore, task: Task) -> Iterator[Task]:
+    """The task itself, or of a batch the rows that have succeeded, in order."""
+    if task.kind is not Kind.BATCH:
+        yield task
+        return
     offset = 0
     while True:
-        found, _ = store.listed(parent=id, status=Status.SUCCEEDED, offset=offset, limit=_ROWS_AT_ONCE)
-        for row in found:
-            for file in _files(row, format):
-                path = outputs.resolve(file["path"].removeprefix("outputs/"))
-                holds.enter_context(Hold(path))
-                entries.append(ZipEntry(_entry_name(row, file), path, datetime.fromtimestamp(path.stat().st_mtime)))
+        found, _ = store.listed(parent=task.id, status=Status.SUCCEEDED, offset=offset, limit=_ROWS_AT_ONCE)
+        yield from found
         offset += len(found)
         if len(found) < _ROWS_AT_ONCE:
-            break
-    if not entries:
-        raise NotFound("No row of this batch has such audio yet")
-    return entries, zip_size(entries), task.name.rpartition(".")[0] or task.name if task.name else id
+            return
 
 
-def _files(row: Task, format: str | None) -> list[Mapping[str, Any]]:
-    return [file for file in (row.result or {}).get("output_files", []) if format in (None, file["format"])]
+def _stored(outputs: Store, path: str) -> Path:
+    """Where a file that was made lies. Raises NotFound for one that was deleted."""
+    relative = path.removeprefix(outputs.prefix)
+    return (outputs.attached if path.lower().endswith(ATTACHED_SUFFIXES) else outputs.exact)(relative)
 
 
-def _entry_name(row: Task, file: Mapping[str, Any]) -> str:
+def _files(task: Task, format: str | None) -> list[Mapping[str, Any]]:
+    result = task.result or {}
+    made = [*result.get("output_files", []), *result.get("subtitle_files", [])]
+    return [file for file in made if format in (None, file["format"])]
+
+
+def _entry_name(task: Task, file: Mapping[str, Any]) -> str:
+    if task.parent is None:
+        return str(file["filename"])
     suffix = PurePosixPath(file["filename"]).suffix
-    return f"{row.name}{suffix}" if row.name else f"{row.number:04d}_{file['filename']}"
+    return f"{task.name}{suffix}" if task.name else f"{task.number:04d}_{file['filename']}"
+
+
+def _zip_name(task: Task) -> str:
+    """Of a batch its own, without the extension of the file it came from."""
+    name = PurePosixPath(task.name or task.id)
+    return name.stem if name.suffix.lower() in _TABLES else name.name
 
 
 async def read_json(request: Request) -> dict[str, Any]:
@@ -234,25 +250,3 @@ def _from_form(form: Form) -> tuple[BatchRequest, bytes, str]:
         raise BadRequest(f"There is no field {sorted(unknown)[0]} here: put it into options", param="options")
     asked = {"items": [{}], "options": options, "name": values.get("name"), "webhook_url": values.get("webhook_url")}
     return checked(BatchRequest, asked), found[0].path.read_bytes(), found[0].name
-
-
-def _check(studio: Studio, rows: tuple[Row, ...]) -> None:
-    """Raises InvalidRows for voices, models and languages that are not there, and texts that are too long."""
-    problems: list[RowProblem] = []
-    known: dict[tuple[Any, ...], PlusError | None] = {}
-    for row in rows:
-        options = SpeechOptions.model_validate(row.options)
-        who = (options.reference_audio_filename, options.language, options.model, len(options.text) > 1000)
-        if who not in known or who[-1]:
-            try:
-                studio.check_speech(options, plan=False)
-                known[who] = None
-            except PlusError as error:
-                known[who] = error
-        wrong = known[who]
-        if wrong is not None:
-            problems.append(RowProblem(row.number, wrong.param or "", wrong.message))
-        if len(problems) >= 20:
-            break
-    if problems:
-        raise InvalidRows(problems)

@@ -1,10 +1,8 @@
 """POST /api/v1/book: a book in, an audiobook out; and what it would become, before anything is spoken."""
 
-import base64
 import json
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -15,27 +13,27 @@ from chatterbox_plus.api.conversion import is_form, is_json
 from chatterbox_plus.api.errors import Reply, checked, now
 from chatterbox_plus.api.forms import Form, read_form
 from chatterbox_plus.api.lists import Flag
-from chatterbox_plus.api.replies import ERRORS
 from chatterbox_plus.api.state import ApiState, State
-from chatterbox_plus.api.submitting import (
-    ACCEPTED,
-    ACCEPTED_EXAMPLE,
-    IdempotencyKey,
-    Priority,
-    Submission,
-    accepted,
-)
-from chatterbox_plus.audio.tags import cover_type
-from chatterbox_plus.books.book import Book, Chapter, Cover
+from chatterbox_plus.api.submitting import LATER, IdempotencyKey, Priority, Submission, accepted, accepting
+from chatterbox_plus.api.task_replies import BookAccepted, BookPreview
+from chatterbox_plus.books.book import Book, Chapter
 from chatterbox_plus.books.preview import preview
 from chatterbox_plus.books.read import EXTENSIONS, read_book
 from chatterbox_plus.errors import BadRequest, InvalidOption
 from chatterbox_plus.jobs.book import spec_of_book
 from chatterbox_plus.jobs.states import Kind, Lane
+from chatterbox_plus.library.naming import safe_folder
 from chatterbox_plus.synthesis.audiobook import check_order, passages_of
-from chatterbox_plus.synthesis.book_order import UNUSED, BookFormat, BookOrder, BookText, ChapterText, Subtitles
+from chatterbox_plus.synthesis.book_order import (
+    BOOK_SEED,
+    UNUSED,
+    BookFormat,
+    BookOrder,
+    Subtitles,
+    order_for,
+    told_otherwise,
+)
 from chatterbox_plus.synthesis.options import SpeechOptions
-from chatterbox_plus.synthesis.plan import new_seed
 
 router = APIRouter(tags=["tasks"])
 
@@ -89,6 +87,14 @@ class BookRequest(BaseModel):
         return list(dict.fromkeys(value))
 
 
+def _whole() -> dict[str, Any]:
+    """The body with its chapters inside: what a route tells of its body by hand is not searched for models."""
+    schema = BookRequest.model_json_schema()
+    models = schema.pop("$defs")
+    schema["properties"]["chapters"]["anyOf"][0]["items"] = models["BookChapter"]
+    return schema
+
+
 _BINARY = {"type": "string", "format": "binary"}
 _OWN = {n: v for n, v in BookRequest.model_json_schema()["properties"].items() if n not in ("chapters", "text")}
 _FORM: dict[str, Any] = {
@@ -107,18 +113,12 @@ _BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": BookRequest.model_json_schema(ref_template="#/components/schemas/{model}")},
-            "multipart/form-data": {"schema": _FORM},
+            "application/json": {"schema": _whole()},
+            "multipart/form-data": {"schema": _FORM, "example": {"author": "Nobody", "format": "mp3"}},
         },
     }
 }
-_ACCEPTED: dict[int | str, dict[str, Any]] = {
-    **ACCEPTED,
-    202: {
-        **ACCEPTED[202],
-        "content": {"application/json": {"example": {**ACCEPTED_EXAMPLE, "title": "Two Sentences", "chapters": 2}}},
-    },
-}
+_ACCEPTED = accepting(BookAccepted, title="Two Sentences", chapters=2)
 _PREVIEW_EXAMPLE = {
     "success": True,
     "title": "Two Sentences",
@@ -130,12 +130,23 @@ _PREVIEW_EXAMPLE = {
     "passages": 3,
     "estimated_seconds": 3.4,
     "voices": [],
-    "chapters": [{"index": 0, "title": "One", "characters": 25, "words": 5, "passages": 2, "estimated_seconds": 2.7}],
+    "chapters": [
+        {
+            "index": 0,
+            "title": "One",
+            "characters": 25,
+            "words": 5,
+            "passages": 2,
+            "voices": [],
+            "estimated_seconds": 2.7,
+        }
+    ],
     "timestamp": "2025-06-22T14:30:22.000Z",
 }
 _PREVIEW: dict[int | str, dict[str, Any]] = {
-    **ERRORS,
+    **LATER,
     200: {
+        "model": BookPreview,
         "description": "How the book was taken apart.",
         "content": {"application/json": {"example": _PREVIEW_EXAMPLE}},
     },
@@ -158,8 +169,9 @@ async def book(
         idempotency_key=idempotency_key,
     )
     order = await state.bridge.call(_order, asked, found)
+    safe_folder(order.options.subfolder)
     await state.bridge.call(check_order, state.studio, order)
-    submitted = await submission.submit(Kind.BOOK, spec_of_book(order, new_seed()))
+    submitted = await submission.submit(Kind.BOOK, spec_of_book(order, BOOK_SEED))
     return accepted(submitted, {"title": order.book.title, "chapters": len(order.book.chapters)})
 
 
@@ -225,21 +237,13 @@ def _from_form(form: Form) -> tuple[BookRequest, Book]:
     if asked.chapters or asked.text:
         raise BadRequest("Send the book as a file, or as JSON, not both", param="file")
     found = read_book(files[0].path.read_bytes(), files[0].name)
-    covers = form.files("cover")
-    if covers:
-        data = covers[0].path.read_bytes()
-        kind: Literal["image/jpeg", "image/png"] = "image/jpeg" if cover_type(data) == "jpeg" else "image/png"
-        found = replace(found, cover=Cover(data, kind))
+    if covers := form.files("cover"):
+        found = told_otherwise(found, cover=covers[0].path.read_bytes())
     return asked, _named(asked, found)
 
 
 def _named(asked: BookRequest, found: Book) -> Book:
-    return replace(
-        found,
-        title=asked.title or found.title,
-        author=asked.author or found.author,
-        language=asked.language or found.language,
-    )
+    return told_otherwise(found, title=asked.title, author=asked.author, language=asked.language)
 
 
 def _order(asked: BookRequest, found: Book) -> BookOrder:
@@ -249,32 +253,10 @@ def _order(asked: BookRequest, found: Book) -> BookOrder:
             raise InvalidOption(f"options.{name} means nothing to a book: its text, levels and format are its own")
     options = checked(SpeechOptions, {"text": "-", **asked.options, **_place(asked)})
     given = {n: chapter.voice for n, chapter in enumerate(asked.chapters or (), 1) if chapter.voice}
-    voices = {**_voices(asked.voices, found), **given}
-    chapters = tuple(
-        ChapterText(title=chapter.title, text=chapter.text, voice=voices.get(number))
-        for number, chapter in enumerate(found.chapters, 1)
+    return order_for(
+        found, options, voices=asked.voices, chapter_voices=given, format=asked.format, subtitles=asked.subtitles
     )
-    cover = base64.b64encode(found.cover.data).decode() if found.cover else None
-    text = BookText(
-        title=found.title, author=found.author or "", language=found.language, cover=cover, chapters=chapters
-    )
-    return BookOrder(text, options, asked.format, tuple(asked.subtitles))
 
 
 def _place(asked: BookRequest) -> dict[str, Any]:
     return {} if asked.project is None else {"project": asked.project}
-
-
-def _voices(wanted: Mapping[str, str], found: Book) -> dict[int, str]:
-    voices: dict[int, str] = {}
-    titles: dict[str, list[int]] = {}
-    for number, chapter in enumerate(found.chapters, 1):
-        titles.setdefault(chapter.title.strip().casefold(), []).append(number)
-    for name, voice in wanted.items():
-        numbers = titles.get(name.strip().casefold(), [])
-        if not numbers and name.strip().isdecimal() and 1 <= int(name) <= len(found.chapters):
-            numbers = [int(name)]
-        if not numbers:
-            raise InvalidOption(f"voices: there is no chapter {name[:80]}", param="voices")
-        voices |= dict.fromkeys(numbers, voice)
-    return voices

@@ -50,7 +50,8 @@ WORK_PATHS = frozenset(
         "/audio/speech",
     }
 )
-"""What the studio works on, and what a full house refuses."""
+"""What the studio works on, and what a full house refuses; so it does what `_RETAKE` matches."""
+_RETAKE = re.compile(r"/api/v1/tasks/[^/]+/passages/[^/]+/retake")
 STALL_S = 60  # without a byte of a body that was begun
 FORM_OVERHEAD_BYTES = 1 * MB  # field names, boundaries and values around an upload
 EXPOSED_HEADERS = (
@@ -238,8 +239,12 @@ class Admission:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        work = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in WORK_PATHS
-        if work and scope["app"].state.api.studio.full:
+        if (
+            scope["type"] == "http"
+            and scope["method"] == "POST"
+            and is_work(scope["path"])
+            and scope["app"].state.api.studio.full
+        ):
             await plus_reply(scope, Overloaded(FULL))(scope, receive, send)
         else:
             await self.app(scope, receive, send)
@@ -285,6 +290,11 @@ class BodyLimit:
             return event
 
         await self.app(scope, count, send)
+
+
+def is_work(path: str) -> bool:
+    """Whether a POST there makes audio while its client waits."""
+    return path in WORK_PATHS or _RETAKE.fullmatch(path) is not None
 
 
 def is_local(name: str) -> bool:

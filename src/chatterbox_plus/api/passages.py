@@ -77,13 +77,15 @@ class RetakeRequest(BaseModel):
 class ChoiceRequest(BaseModel):
     """Which take of the passage is wanted."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"take": None}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"take": "original"}]})
 
-    take: str | None = Field(description="Its id; null: the passage as it was.", max_length=60)
+    take: str | None = Field(description="Its id; `original` or null: the passage as it was.", max_length=60)
 
 
 class RenderRequest(BaseModel):
     """A new task with the takes that are wanted."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"webhook_url": None}]})
 
     webhook_url: str | None = Field(None, max_length=2048, description="Told when it is there.")
 
@@ -103,7 +105,9 @@ async def passages(id: TaskId, state: State, page: OnePage) -> Response:
     return Reply({"success": True, "passages": told, **paging(page.number, page.size, len(told), total)})
 
 
-@router.get("/api/v1/tasks/{id}/passages/{number}/audio", summary="Hear a passage", responses=_AUDIO)
+@router.get(
+    "/api/v1/tasks/{id}/passages/{number}/audio", summary="Hear a passage", responses=_AUDIO, response_class=Response
+)
 async def audio(
     id: TaskId,
     number: Number,
@@ -152,7 +156,7 @@ async def choose(id: TaskId, number: Number, body: ChoiceRequest, state: State) 
 
     def work() -> dict[str, Any]:
         _task(state, id)
-        state.jobs.retakes.choose(id, number, body.take)
+        state.jobs.retakes.choose(id, number, None if body.take == "original" else body.take)
         return _one(state, id, number)
 
     return Reply({"success": True, "passage": await state.bridge.call(work), "timestamp": now()})

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from chatterbox_plus import __version__
 from chatterbox_plus.api.metrics import BUCKETS_S, Metrics
-from chatterbox_plus.api.watch import Folders, Machine
+from chatterbox_plus.api.watch import Folders, Machine, Tasks
 from chatterbox_plus.engines.host import Health
 from chatterbox_plus.library.survey import Tally
 
@@ -22,12 +22,13 @@ class Exposition:
         metrics: Metrics,
         machine: Machine | None,
         folders: Folders | None,
+        tasks: Tasks | None,
         engines: dict[str, Health],
         inside: int,
         started: float,
     ) -> None:
         """started: seconds since the epoch."""
-        self._metrics, self._machine, self._folders = metrics, machine, folders
+        self._metrics, self._machine, self._folders, self._tasks = metrics, machine, folders, tasks
         self._engines, self._inside, self._started = engines, inside, started
 
     def text(self) -> bytes:
@@ -40,6 +41,10 @@ class Exposition:
         yield _gauge("chatterbox_info", "Which version this is.", {__version__: 1}, "version")
         yield from self._requests()
         yield from self._work()
+        if self._tasks is not None and self._tasks.counts is not None:
+            yield _gauge("chatterbox_tasks", "Tasks that are known, by how they stand.", self._tasks.counts, "status")
+        if self._tasks is not None and self._tasks.working is not None:
+            yield _gauge("chatterbox_tasks_working", "Whether this server works on them: 1 or 0.", self._tasks.working)
         yield from self._process()
         if self._folders is not None:
             found: dict[str, Tally] = vars(self._folders)

@@ -10,12 +10,14 @@ from fastapi import Header, Query, Request
 from starlette.responses import Response
 
 from chatterbox_plus.api.errors import Reply, now
-from chatterbox_plus.api.replies import ERRORS
+from chatterbox_plus.api.replies import ERRORS, MEANINGS
 from chatterbox_plus.api.state import ApiState
+from chatterbox_plus.api.task_replies import ACCEPTED_EXAMPLE, Accepted
 from chatterbox_plus.errors import InvalidOption, PermissionDenied
 from chatterbox_plus.jobs.records import NewTask, Task, new_id
 from chatterbox_plus.jobs.states import Kind, Lane
 from chatterbox_plus.jobs.work import OPTIONS, SEED, UPLOADS
+from chatterbox_plus.library.naming import safe_folder
 from chatterbox_plus.net.addresses import address_of
 from chatterbox_plus.net.urls import parse
 from chatterbox_plus.synthesis.options import Options
@@ -36,24 +38,31 @@ IdempotencyKey = Annotated[
         description="The same request sent again with the same key is answered with the task that is there already.",
     ),
 ]
-ACCEPTED_EXAMPLE = {
-    "success": True,
-    "message": "The task is queued",
-    "task_id": "task_5f0c2a9b4d1e7788aabbccdd",
-    "status": "queued",
-    "status_url": "/api/v1/tasks/task_5f0c2a9b4d1e7788aabbccdd",
-    "events_url": "/api/v1/tasks/task_5f0c2a9b4d1e7788aabbccdd/events",
-    "created_at": "2025-06-22T14:30:22.000000Z",
-    "timestamp": "2025-06-22T14:30:22.001Z",
-}
-ACCEPTED: dict[int | str, dict[str, Any]] = {
-    **ERRORS,
-    202: {
-        "description": "It is safely kept, and will be worked on whatever happens to the server. With an "
-        "Idempotency-Key that was sent before, the task as it stands (`Idempotency-Replayed: true`).",
-        "content": {"application/json": {"example": ACCEPTED_EXAMPLE}},
-    },
-}
+
+
+LATER = {status: reply for status, reply in ERRORS.items() if status != 504}
+"""Of routes that make no audio while their client waits."""
+
+
+def accepting(body: type[Accepted] = Accepted, **more: object) -> dict[int | str, dict[str, Any]]:
+    """What a route that takes tasks answers. more: what its example has besides."""
+    meanings = {
+        422: f"{MEANINGS[422]} Or the Idempotency-Key came with another request before.",
+        429: f"{MEANINGS[429]} Or too many tasks of this key are unfinished.",
+    }
+    return {
+        **LATER,
+        **{status: {**ERRORS[status], "description": text} for status, text in meanings.items()},
+        202: {
+            "model": body,
+            "description": "It is safely kept, and will be worked on whatever happens to the server. With an "
+            "Idempotency-Key that was sent before, the task as it stands (`Idempotency-Replayed: true`).",
+            "content": {"application/json": {"example": {**ACCEPTED_EXAMPLE, **more}}},
+        },
+    }
+
+
+ACCEPTED = accepting()
 
 
 class Submission:
@@ -136,7 +145,11 @@ class Submission:
 
 
 def spec_of(options: Options, uploads: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """What a task keeps of a request: what was sent, and nothing that was not, so that defaults still count."""
+    """What a task keeps of a request: what was sent, and nothing that was not, so that defaults still count.
+
+    Raises PermissionDenied, InvalidOption for a folder that could not be made.
+    """
+    safe_folder(options.subfolder)
     sent = options.model_dump(mode="json", exclude_unset=True)
     sent.pop(WEBHOOK, None)
     spec: dict[str, Any] = {OPTIONS: sent, SEED: new_seed()}

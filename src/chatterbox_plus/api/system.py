@@ -10,9 +10,10 @@ from starlette.responses import Response
 from chatterbox_plus import __version__
 from chatterbox_plus.api.errors import Reply, envelope, now
 from chatterbox_plus.api.state import ApiState, State
-from chatterbox_plus.api.watch import Disk, Folders, Machine
+from chatterbox_plus.api.watch import Disk, Folders, Machine, Tasks
 from chatterbox_plus.audio.formats import INPUT_SUFFIXES, NATIVE_FORMATS, OPENAI_FORMATS
 from chatterbox_plus.errors import PlusError
+from chatterbox_plus.jobs.states import Status
 from chatterbox_plus.library.survey import Tally
 from chatterbox_plus.synthesis.options import ConversionOptions, Options, SpeechOptions
 
@@ -30,6 +31,7 @@ _HEALTH_EXAMPLE = {
     "version": __version__,
     "models_loaded": {"tts": True, "vc": True},
     "engine": {"name": "builtin", "preview": True, "workers": 2, "running": 2, "busy": 0, "loads": 2},
+    "tasks": {"queued": 3, "running": 1, "paused": 0, "succeeded": 8, "failed": 0, "cancelled": 0, "working": True},
     "uptime_seconds": 3600.5,
     "uptime": "1h 0m 0s",
     "warnings": None,
@@ -101,6 +103,7 @@ async def health(state: State) -> Response:
         return Reply({**body, "engine": engine.about and {name: engine.about[name] for name in ("name", "preview")}})
     machine = await state.watch.machine.get()
     folders = await state.watch.folders.get(_GLANCE_S)
+    tasks = await state.watch.tasks.get(_GLANCE_S)
     disk = machine.disk if machine else None
     warnings = warnings_of(state, machine, folders, engine)
     metrics, uptime_s = state.metrics.summary(), state.metrics.uptime_s
@@ -108,6 +111,7 @@ async def health(state: State) -> Response:
         {
             **body,
             "engine": engine.about,
+            "tasks": _tasks_of(tasks),
             "uptime_seconds": round(uptime_s, 1),
             "uptime": _spoken(uptime_s),
             "metrics": {**metrics, "model_loads": engine.about["loads"] if engine.about else 0},
@@ -205,6 +209,7 @@ def about() -> dict[str, Any]:
             "tts_generation": "/api/v1/tts",
             "voice_conversion": "/api/v1/vc",
             "concatenation": "/api/v1/concat",
+            "tasks": "/api/v1/tasks",
             "openai_speech": "/v1/audio/speech",
         },
     }
@@ -290,6 +295,13 @@ def file_counts(folders: Folders | None) -> dict[str, int | None]:
         "vc_inputs": folders.vc_inputs.files if folders else None,
         "reference_audio": folders.reference_audio.files if folders else None,
     }
+
+
+def _tasks_of(tasks: Tasks | None) -> dict[str, int | bool | None]:
+    """nulls while the database is away, or has not been asked yet."""
+    counts = tasks.counts if tasks else None
+    told = {status.value: counts[status.value] if counts else None for status in Status}
+    return {**told, "working": tasks.working if tasks else None}
 
 
 def disk_of(disk: Disk | None) -> dict[str, float | None]:

@@ -27,7 +27,8 @@ _EXAMPLE = (
     'id: 3\nevent: passage\ndata: {"passage":1,"passages":8,"audio_seconds":2.1,"at":"2025-06-22T14:30:22.400000Z"}\n\n'
 )
 _EVENTS: dict[int | str, dict[str, Any]] = {
-    **ERRORS,
+    404: ERRORS[404],
+    503: ERRORS[503],
     200: {
         "description": "Events until the task has ended: queued, started, passage, progress, chapter, row, waiting, "
         "paused, resumed, finished.",
@@ -42,7 +43,7 @@ class _Listeners:
     count = 0
 
 
-@router.get("/api/v1/tasks/{id}/events", summary="Watch a task", responses=_EVENTS)
+@router.get("/api/v1/tasks/{id}/events", summary="Watch a task", responses=_EVENTS, response_class=Response)
 async def events(
     id: TaskId,
     request: Request,
@@ -94,7 +95,7 @@ async def _stream(state: ApiState, id: str, seen: int) -> AsyncIterator[bytes]:
 
 def _look(state: ApiState, id: str, seen: int) -> tuple[list[TaskEvent], bool]:
     """What is new, and whether that is all there will be."""
-    status = state.jobs.store.get(id).status  # before the events: what ends it is written together with its state
+    status = state.jobs.store.status(id)  # before the events: what ends it is written together with its state
     found = state.jobs.store.events_after(id, seen)
     return found, status.is_final and not found
 

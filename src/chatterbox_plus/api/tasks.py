@@ -6,53 +6,47 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi import Path as PathParameter
+from pydantic import AfterValidator
 from starlette.responses import Response
 
+from chatterbox_plus.api import task_replies as told
 from chatterbox_plus.api.errors import Reply, now
-from chatterbox_plus.api.lists import OnePage
-from chatterbox_plus.api.replies import ERRORS
+from chatterbox_plus.api.lists import OnePage, Page
 from chatterbox_plus.api.state import ApiState, State
+from chatterbox_plus.errors import NotFound
 from chatterbox_plus.jobs.messages import Delivery
 from chatterbox_plus.jobs.records import RowCounts, Task, parsed
 from chatterbox_plus.jobs.states import Kind, Status
 
 router = APIRouter(tags=["tasks"])
-_UNITS = {Kind.TTS: "passages", Kind.VC: "seconds", Kind.CONCAT: "files", Kind.BATCH: "rows", Kind.BOOK: "passages"}
-TaskId = Annotated[str, PathParameter(description="As the 202 named it.", examples=["task_5f0c2a9b4d1e7788aabbccdd"])]
-_EXAMPLE: dict[str, Any] = {
-    "task_id": "task_5f0c2a9b4d1e7788aabbccdd",
-    "kind": "tts",
-    "status": "running",
-    "success": None,
-    "progress": {"done": 3, "total": 8, "unit": "passages", "percent": 37.5, "audio_seconds": 12.4},
-    "elapsed_seconds": 1.2,
-    "estimated_seconds_left": 2.0,
-    "output_url": None,
-    "output_files": [],
-    "error": None,
-    "created_at": "2025-06-22T14:30:22.000000Z",
-    "finished_at": None,
-}
-_DELIVERY_EXAMPLE = {
-    "id": "msg_9d3e2f1a0b4c5d6e7f809a1b",
-    "url": "http://localhost:5000/tts-complete",
-    "state": "pending",
-    "attempts": 2,
-    "last_status": 500,
-    "last_error": "the receiver answered 500",
-    "next_attempt_at": "2025-06-22T14:30:34.000000Z",
-}
+_UNITS = {Kind.TTS: "passages", Kind.VC: "seconds", Kind.CONCAT: "steps", Kind.BATCH: "rows", Kind.BOOK: "passages"}
+_LAST = 2**31  # no list is longer, and no database counts much further
 
 
-def _answers(example: Mapping[str, Any], description: str) -> dict[int | str, dict[str, Any]]:
-    told = {"success": True, **example, "timestamp": "2025-06-22T14:30:24.000Z"}
-    return {**ERRORS, 200: {"description": description, "content": {"application/json": {"example": told}}}}
+def _known_letters(id: str) -> str:
+    """Raises NotFound for what no id is made of; databases refuse some of it in ways of their own."""
+    if not (id.isascii() and id.isprintable()):
+        raise NotFound("There is no task or delivery of that id")
+    return id
 
 
-_ONE = _answers(_EXAMPLE, "The task as it stands.")
-_MANY = _answers({"tasks": [_EXAMPLE], "count": 1, "total": 1, "page": 1, "page_size": 50}, "One page, newest first.")
-_DELIVERIES = _answers({"deliveries": [_DELIVERY_EXAMPLE], "count": 1}, "Every message, in order.")
-_REDELIVERED = _answers({"delivery": _DELIVERY_EXAMPLE}, "The new message, due at once.")
+TaskId = Annotated[
+    str,
+    PathParameter(description="As the 202 named it.", examples=["task_5f0c2a9b4d1e7788aabbccdd"]),
+    AfterValidator(_known_letters),
+]
+DeliveryId = Annotated[
+    str,
+    PathParameter(description="As the list names it.", examples=["msg_9d3e2f1a0b4c5d6e7f809a1b"]),
+    AfterValidator(_known_letters),
+]
+_TASK = {**told.TASK, "timestamp": told.TASK["updated_at"]}
+_ONE = told.replies(told.TaskReply, _TASK, "The task as it stands.", errors=(404, 503))
+_CHANGED = told.replies(told.TaskReply, _TASK, "The task as it stands now.", errors=(404, 409, 503))
+_MANY = told.replies(told.TaskList, told.TASK_LIST, "One page, newest first.", errors=(422, 503))
+_ROWS = told.replies(told.TaskList, told.TASK_LIST, "One page, in order.", errors=(404, 422, 503))
+_DELIVERIES = told.replies(told.DeliveryList, told.DELIVERY_LIST, "Every message, in order.", errors=(404, 503))
+_REDELIVERED = told.replies(told.DeliveryReply, told.DELIVERY_REPLY, "The new message, due at once.", errors=(404, 503))
 
 
 @router.get("/api/v1/tasks", summary="List tasks", responses=_MANY)
@@ -66,9 +60,8 @@ async def listed(
 
     def look() -> tuple[list[Task], int]:
         state.jobs.open()
-        offset = (page.number - 1) * page.size
         return state.jobs.store.listed(
-            project=state.caller.project, status=status, kind=kind, offset=offset, limit=page.size
+            project=state.caller.project, status=status, kind=kind, offset=_offset(page), limit=page.size
         )
 
     found, total = await state.bridge.call(look)
@@ -87,7 +80,7 @@ async def one(id: TaskId, state: State) -> Response:
     return await _told(state, await _get(state, id))
 
 
-@router.get("/api/v1/tasks/{id}/rows", summary="The rows of a batch", responses=_MANY)
+@router.get("/api/v1/tasks/{id}/rows", summary="The rows of a batch", responses=_ROWS)
 async def rows(
     id: TaskId,
     state: State,
@@ -98,8 +91,7 @@ async def rows(
     await _get(state, id)
 
     def look() -> tuple[list[Task], int]:
-        offset = (page.number - 1) * page.size
-        return state.jobs.store.listed(parent=id, status=status, offset=offset, limit=page.size)
+        return state.jobs.store.listed(parent=id, status=status, offset=_offset(page), limit=page.size)
 
     found, total = await state.bridge.call(look)
     return Reply(
@@ -111,25 +103,25 @@ async def rows(
     )
 
 
-@router.delete("/api/v1/tasks/{id}", summary="Call a task off", responses=_ONE)
+@router.delete("/api/v1/tasks/{id}", summary="Call a task off", responses=_CHANGED)
 async def cancel(id: TaskId, state: State) -> Response:
     """Takes effect within a second, with all rows of a batch. Nothing of it stays but its passages, for another try."""
     return await _change(state, state.jobs.store.cancel, id)
 
 
-@router.post("/api/v1/tasks/{id}/pause", summary="Pause a task", responses=_ONE)
+@router.post("/api/v1/tasks/{id}/pause", summary="Pause a task", responses=_CHANGED)
 async def pause(id: TaskId, state: State) -> Response:
     """What is done is kept."""
     return await _change(state, state.jobs.store.pause, id)
 
 
-@router.post("/api/v1/tasks/{id}/resume", summary="Go on with a paused task", responses=_ONE)
+@router.post("/api/v1/tasks/{id}/resume", summary="Go on with a paused task", responses=_CHANGED)
 async def resume(id: TaskId, state: State) -> Response:
     """It goes on where it stopped."""
     return await _change(state, state.jobs.store.resume, id)
 
 
-@router.post("/api/v1/tasks/{id}/retry", summary="Try again what failed", responses=_ONE)
+@router.post("/api/v1/tasks/{id}/retry", summary="Try again what failed", responses=_CHANGED)
 async def retry(id: TaskId, state: State) -> Response:
     """Does only what is missing: passages that are done are kept, rows that succeeded stay as they are."""
     return await _change(state, state.jobs.store.retry, id)
@@ -140,18 +132,14 @@ async def deliveries(id: TaskId, state: State) -> Response:
     """Every message about the task, how often it was tried, and what the receiver said."""
     await _get(state, id)
     found = await state.bridge.call(state.jobs.outbox.of_task, id)
-    told = [_delivery(delivery) for delivery in found]
-    return Reply({"success": True, "deliveries": told, "count": len(told), "timestamp": now()})
+    listed = [_delivery(delivery) for delivery in found]
+    return Reply({"success": True, "deliveries": listed, "count": len(listed), "timestamp": now()})
 
 
 @router.post(
     "/api/v1/tasks/{id}/deliveries/{delivery}/redeliver", summary="Tell the webhook again", responses=_REDELIVERED
 )
-async def redeliver(
-    id: TaskId,
-    delivery: Annotated[str, PathParameter(description="As the list names it.", examples=["msg_9d3e2f1a0b4c"])],
-    state: State,
-) -> Response:
+async def redeliver(id: TaskId, delivery: DeliveryId, state: State) -> Response:
     """Sends the message once more, as a new one."""
     await _get(state, id)
     made = await state.bridge.call(state.jobs.redeliver, id, delivery)
@@ -162,7 +150,7 @@ def task_json(task: Task, counts: RowCounts | None = None) -> dict[str, Any]:
     """A task as replies show it."""
     result, error = task.result or {}, task.error or {}
     ended = task.status.is_final
-    told: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "task_id": task.id,
         "kind": task.kind.value,
         "status": task.status.value,
@@ -173,7 +161,7 @@ def task_json(task: Task, counts: RowCounts | None = None) -> dict[str, Any]:
             "total": None if task.total is None else _number(task.total),
             "unit": _UNITS[task.kind],
             "percent": round(100 * task.done / task.total, 1) if task.total else None,
-            "audio_seconds": round(task.audio_s, 3),
+            "audio_seconds": _audio_s(task, result),
         },
         "elapsed_seconds": _elapsed_s(task),
         "estimated_seconds_left": _left_s(task),
@@ -190,10 +178,10 @@ def task_json(task: Task, counts: RowCounts | None = None) -> dict[str, Any]:
         "links": _links(task),
     }
     if task.parent is not None:
-        told |= {"parent_task_id": task.parent, "row": task.number}
+        shown |= {"parent_task_id": task.parent, "row": task.number}
     if counts is not None:
-        told["rows"] = {"total": counts.total, **{status.value: counts.counts.get(status, 0) for status in Status}}
-    return told
+        shown["rows"] = {"total": counts.total, **{status.value: counts.counts.get(status, 0) for status in Status}}
+    return shown
 
 
 def paging(number: int, size: int, count: int, total: int) -> dict[str, Any]:
@@ -251,8 +239,20 @@ def _links(task: Task) -> dict[str, str]:
     here = f"/api/v1/tasks/{task.id}"
     links = {"self": here, "events": f"{here}/events", "deliveries": f"{here}/deliveries"}
     if task.kind is Kind.BATCH:
-        links |= {"rows": f"{here}/rows", "zip": f"{here}/zip"}
+        links["rows"] = f"{here}/rows"
+    if task.kind is Kind.BATCH or task.status is Status.SUCCEEDED:
+        links["zip"] = f"{here}/zip"
     return links
+
+
+def _offset(page: Page) -> int:
+    return min((page.number - 1) * page.size, _LAST)
+
+
+def _audio_s(task: Task, result: Mapping[str, Any]) -> float:
+    """Of a join nothing is heard before its end: it listens twice, and only then is anything made."""
+    made = result.get("total_duration_seconds", 0.0 if task.kind is Kind.CONCAT else task.audio_s)
+    return round(float(made), 3)
 
 
 def _elapsed_s(task: Task) -> float | None:

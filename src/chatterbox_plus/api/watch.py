@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -12,10 +12,13 @@ from typing import Generic, TypeVar
 import psutil
 
 from chatterbox_plus.api.cleaner import Cleaner
+from chatterbox_plus.errors import DatabaseAway
+from chatterbox_plus.jobs.queue import Jobs
+from chatterbox_plus.jobs.states import Status
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.survey import Tally, tally
 
-MACHINE_EVERY_S, FOLDERS_EVERY_S = 1.0, 5.0
+MACHINE_EVERY_S, FOLDERS_EVERY_S, TASKS_EVERY_S = 1.0, 5.0, 2.0
 PATIENCE_S = 1.0  # of an answer that would like fresh figures; a disk that hangs must not hang it too
 _STALE = 5  # times as old as it should be: nobody has asked for a while
 _SPARING = 20  # a look that took long is repeated only after so many times as long
@@ -104,13 +107,31 @@ class Folders:
     reference_audio: Tally
 
 
+@dataclass(frozen=True)
+class Tasks:
+    """How many tasks stand how; None: the database is away. working: whether this server works on them; None: there
+    has been none yet."""
+
+    counts: Mapping[str, int] | None
+    working: bool | None
+
+
 class Watch:
     """What is known about the house as a whole, and who cleans it."""
 
-    def __init__(self, library: Library, cleaner: Cleaner) -> None:
+    def __init__(self, library: Library, cleaner: Cleaner, jobs: Jobs) -> None:
         self.machine = Reading(lambda: _machine(library.outputs.root), MACHINE_EVERY_S)
+        self.tasks = Reading(lambda: _tasks(jobs), TASKS_EVERY_S)
         self.folders = Reading(lambda: _folders(library), FOLDERS_EVERY_S)
         self.cleaner = cleaner
+
+
+def _tasks(jobs: Jobs) -> Tasks:
+    try:
+        found = jobs.counts()
+    except DatabaseAway:
+        return Tasks(None, False)
+    return Tasks({status.value: found.get(status.value, 0) for status in Status}, jobs.working if found else None)
 
 
 def _machine(outputs: Path) -> Machine:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from chatterbox_plus.commands import common, flags
 from chatterbox_plus.settings import Settings, flag
-from chatterbox_plus.synthesis.book_order import UNUSED, BookFormat, BookOrder, Subtitles, order_for, told_otherwise
+from chatterbox_plus.synthesis.book_order import (
+    BOOK_SEED,
+    UNUSED,
+    BookFormat,
+    BookOrder,
+    Subtitles,
+    order_for,
+    told_otherwise,
+)
 from chatterbox_plus.synthesis.options import SpeechOptions
 
 if TYPE_CHECKING:
@@ -33,7 +41,6 @@ named there is a stored or a stock one. Voices named here may be audio files, to
 Stopped by Ctrl-C or by anything else, the same command goes on: passages that were spoken are not spoken again. A book
 sounds the same each time; --seed N asks for another reading.
 """
-_SEED = 1  # always the same: then an edited book has only its new sentences spoken
 _ELSEWHERE = (*UNUSED, "folder", "webhook_url", "language", "reuse_takes")
 
 
@@ -139,7 +146,7 @@ def _made(studio: "Studio", order: BookOrder, progress: "BookProgress", cancel: 
     from chatterbox_plus.synthesis.audiobook import Audiobook
     from chatterbox_plus.synthesis.commission import Commission
 
-    commission = Commission(f"book_{order_digest(studio, order)}", datetime.now().astimezone(), _SEED)
+    commission = Commission(f"book_{order_digest(studio, order)}", datetime.now().astimezone(), BOOK_SEED)
     return Audiobook(studio, order, cancel=cancel, commission=commission, progress=progress).make()
 
 
@@ -179,7 +186,7 @@ def _report(order: BookOrder, made: "BookResult", paths: Sequence[Path]) -> dict
         "duration_s": round(made.duration_s, 3),
         "processing_s": round(made.processing_s, 3),
         "passages": made.passages,
-        "seed": order.options.seed or _SEED,
+        "seed": order.options.seed or BOOK_SEED,
     }
 
 

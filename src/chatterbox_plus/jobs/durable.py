@@ -1,8 +1,8 @@
 """The durable queue: DBOS, and nothing else in the house knows it.
 
-What is asked of it: an attempt at a task, once handed over, is begun by one server at a time, and begun again by another
-if its server dies. What the work is, how far it is and how it ended is in our own tables; a workflow here has two words
-in it, the task's id and the number of the attempt.
+What is asked of it: an attempt at a task, once handed over, is begun by one server at a time, and begun again by
+another if its server dies. What the work is, how far it is and how it ended is in our own tables; a workflow here has
+two words in it, the task's id and the number of the attempt.
 
 Its traps, and what is done about them: the application's version is fixed, or every upgrade would strand what waits; a
 workflow is begun again as often as it takes (`max_recovery_attempts`); arguments are JSON, not pickles; a server's name
@@ -120,13 +120,20 @@ class Durable:
                     found.append(turn)
         return found
 
-    def take_over(self, executors: Collection[str]) -> int:
-        """What those servers had in hand is begun again, by anybody; how much that is."""
+    def in_hand(self, executors: Collection[str]) -> list[tuple[str, int]]:
+        """What those servers have begun and not ended: tasks' ids, and which attempts at them."""
         pending = self._list(status="PENDING", executor_id=list(executors), name=WORKFLOW)
-        if pending:
-            with _explained():  # in our queue: the one it goes to otherwise knows no limit
-                self._client.resume_workflows([status.workflow_id for status in pending], queue_name=QUEUE)
-        return len(pending)
+        words = (status.workflow_id.rpartition(".") for status in pending)
+        return [(id, int(attempt)) for id, _, attempt in words]
+
+    def drop(self, attempts: Collection[tuple[str, int]]) -> None:
+        """Nobody begins these any more, and whoever is at one still has no say.
+
+        They are not begun again as they are: whoever had them in hand would wait in there for what came of it.
+        """
+        if attempts:
+            with _explained():
+                self._client.cancel_workflows([workflow_id(id, attempt) for id, attempt in attempts])
 
     def strangers(self, known: Iterable[str]) -> set[str]:
         """Servers that have something in hand and are none of the known ones."""
@@ -180,7 +187,13 @@ def workflow_id(id: str, attempt: int) -> str:
 class _Outages(logging.Filter):
     """A database that is away is said once, by us, in a line; not with a traceback for each of a dozen threads."""
 
-    _WORDS = ("connection failed", "pool exhausted", "exception encountered in queue thread", "reloading queue")
+    _WORDS = (
+        "connection failed",
+        "pool exhausted",
+        "exception encountered in queue thread",
+        "reloading queue",
+        "no longer owned",
+    )
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage().lower()

@@ -95,7 +95,7 @@ class Ledger:
         result: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
     ) -> bool:
-        """The last word; False, and nothing written, if the task is not ours any more: called off, paused, taken over."""
+        """The last word; False, and nothing written, if it is not ours any more: called off, paused, taken over."""
         with self._database.transaction() as connection:
             lock_family(connection, task.id)
             row = connection.execute(select(tasks).where(tasks.c.id == task.id)).mappings().one_or_none()
@@ -171,17 +171,17 @@ class Ledger:
         with self._database.transaction() as connection:
             connection.execute(update(tasks).where(tasks.c.id.in_(quiet)).values(updated_at=moment()))
 
-    def again(self, turn: Turn) -> None:
+    def again(self, id: str, attempt: int) -> None:
         """That attempt was lost: there will be another."""
         with self._database.transaction() as connection:
             connection.execute(
                 update(tasks)
                 .where(
-                    tasks.c.id == turn.id,
-                    tasks.c.attempt == turn.attempt,
+                    tasks.c.id == id,
+                    tasks.c.attempt == attempt,
                     tasks.c.status.in_([Status.QUEUED.value, Status.RUNNING.value]),
                 )
-                .values(status=Status.QUEUED.value, attempt=turn.attempt + 1, updated_at=moment())
+                .values(status=Status.QUEUED.value, attempt=attempt + 1, updated_at=moment())
             )
 
     def unfinished(self) -> bool:

@@ -103,6 +103,11 @@ class Outbox:
                     taken.append(_delivery(dict(row)))
         return taken
 
+    def give_back(self, delivery: Delivery) -> None:
+        """It was not sent after all: somebody else may do so at once."""
+        with self._database.transaction() as connection:
+            connection.execute(update(deliveries).where(deliveries.c.id == delivery.id).values(lease_until=None))
+
     def next_due(self) -> datetime | None:
         """When something is to be sent next; None: nothing waits."""
         query = (

@@ -7,9 +7,10 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -17,8 +18,8 @@ import psutil
 from chatterbox_plus.errors import DatabaseAway, StorageFull
 from chatterbox_plus.jobs.database import Database
 from chatterbox_plus.jobs.durable import Durable
-from chatterbox_plus.jobs.ledger import Ledger, ServerRow
-from chatterbox_plus.jobs.records import moment, parsed
+from chatterbox_plus.jobs.ledger import NEVER, Ledger, ServerRow
+from chatterbox_plus.jobs.records import moment
 from chatterbox_plus.jobs.worker import Worker
 
 BEAT_S = 3.0
@@ -50,8 +51,9 @@ class Office:
         """forget: removes tasks that ended before a moment. Starts at once; waits for nothing."""
         self._database, self._ledger, self._worker = database, ledger, worker
         self._concurrency, self._keep_days, self._forget = concurrency, keep_days, forget
-        self._lock = _OneAtATime(Path(f"{database.url.database}.lock")) if database.is_sqlite else None
+        self._lock = OneAtATime(Path(f"{database.url.database}.lock")) if database.is_sqlite else None
         self._durable: Durable | None = None
+        self._watch = Watch()
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="task-office", daemon=True)
         self._thread.start()
@@ -94,6 +96,8 @@ class Office:
             except (DatabaseAway, StorageFull) as away:
                 if not said:
                     _log.warning("tasks wait: %s", away.message)
+            except Exception:  # noqa: BLE001 - the border, as in `_work`
+                _log.exception("tasks wait: unexpected error")
             said = True
             self._stopping.wait(1.0)
         if self._durable is not None:
@@ -120,6 +124,9 @@ class Office:
             except (DatabaseAway, StorageFull) as away:
                 _log.info("tasks wait: %s", away.message)
                 self._stopping.wait(1.0)
+            except Exception:  # noqa: BLE001 - the border: without this thread nothing would ever be begun
+                _log.exception("tasks wait: unexpected error")
+                self._stopping.wait(BEAT_S)
 
     def _hand_over(self, durable: Durable) -> bool:
         turns = self._ledger.waiting(HAND_OVER)
@@ -130,20 +137,19 @@ class Office:
 
     def _beat(self) -> None:
         process = psutil.Process()
-        self._ledger.beat(
-            ServerRow(self._worker.executor, platform.node(), process.pid, process.create_time(), moment())
-        )
+        self._ledger.beat(ServerRow(self._worker.executor, machine(), process.pid, process.create_time(), moment()))
 
     def _bury(self, durable: Durable, *, everybody: bool) -> None:
         """What dead servers had in hand is begun again. everybody: no other can be alive (SQLite, at our start)."""
         known = [server for server in self._ledger.servers() if server.id != self._worker.executor]
-        dead = [server.id for server in known if everybody or _is_dead(server)]
+        dead = [server.id for server in known] if everybody else self._watch.dead(known)
         if everybody:
             dead += durable.strangers([self._worker.executor, *dead])
         if dead:
-            count = durable.take_over(dead)
-            if count:
-                _log.warning("%d tasks of a server that stopped go on here or elsewhere", count)
+            left = durable.in_hand(dead)
+            self._begin_again(durable, left)
+            if left:
+                _log.warning("%d tasks of a server that stopped go on here or elsewhere", len(left))
             self._ledger.forget_servers(dead)
 
     def _look_for_lost(self, durable: Durable, *, at_once: bool) -> None:
@@ -153,11 +159,16 @@ class Office:
             return
         servers = {server.id for server in self._ledger.servers()}
         lost = durable.lost(quiet, servers, None if at_once else self._worker.at_work)
-        for turn in lost:
-            self._ledger.again(turn)
+        self._begin_again(durable, [(turn.id, turn.attempt) for turn in lost])
         if lost:
             _log.warning("%d tasks were lost on their way and are begun again", len(lost))
         self._ledger.heard_of([turn for turn in quiet if turn not in lost])
+
+    def _begin_again(self, durable: Durable, attempts: list[tuple[str, int]]) -> None:
+        """As new attempts: whoever is at one of these after all notices, and has no say any more."""
+        for id, attempt in attempts:
+            self._ledger.again(id, attempt)
+        durable.drop(attempts)
 
     def _tidy(self, durable: Durable) -> None:
         before = moment(datetime.now(UTC) - timedelta(days=self._keep_days))
@@ -165,11 +176,35 @@ class Office:
         durable.forget(before)
 
 
-def _is_dead(server: ServerRow) -> bool:
-    """On our own machine its process tells, at once; elsewhere only its silence does."""
-    if (datetime.now(UTC) - parsed(server.beat_at)).total_seconds() > DEAD_S:
-        return True
-    if server.host != platform.node():
+class Watch:
+    """Which of the other servers will not go on. On our own machine their processes tell, at once; elsewhere silence.
+
+    Silence is counted by our clock, since theirs may be wrong, and only while we ourselves could ask: after an outage
+    of the database all have been silent, and none is dead.
+    """
+
+    def __init__(self) -> None:
+        self._silent_s: dict[str, tuple[str, float]] = {}  # by server: its last beat, and for how long that was so
+        self._asked_at: float | None = None
+
+    def dead(self, servers: Iterable[ServerRow]) -> list[str]:
+        """Of these, as the database has them now."""
+        now = time.monotonic()
+        passed_s = 0.0 if self._asked_at is None else min(now - self._asked_at, 2 * BEAT_S)
+        self._asked_at = now
+        before, self._silent_s = self._silent_s, {}
+        found = []
+        for server in servers:
+            beat_at, silent_s = before.get(server.id, ("", 0.0))
+            silent_s = silent_s + passed_s if beat_at == server.beat_at else 0.0
+            self._silent_s[server.id] = server.beat_at, silent_s
+            if silent_s > DEAD_S or server.beat_at == moment(NEVER) or _is_gone(server):
+                found.append(server.id)
+        return found
+
+
+def _is_gone(server: ServerRow) -> bool:
+    if server.host != machine():
         return False
     try:
         return abs(psutil.Process(server.pid).create_time() - server.process_started) > 2
@@ -177,7 +212,17 @@ def _is_dead(server: ServerRow) -> bool:
         return True
 
 
-class _OneAtATime:
+@cache
+def machine() -> str:
+    """Where our process ids mean something: containers may share a host's name and not its processes."""
+    words = [platform.node()[:100]]
+    for place in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        with suppress(OSError):
+            words.append(str(Path(place).readlink()) if "/ns/" in place else Path(place).read_text().strip())
+    return " ".join(words)
+
+
+class OneAtATime:
     """A lock between processes that ends with its holder, however that ends: SQLite's own, on every system."""
 
     def __init__(self, path: Path) -> None:

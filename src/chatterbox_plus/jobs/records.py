@@ -49,7 +49,10 @@ class NewTask:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A task as it stands. done, total: passages, seconds, files or rows; audio_s: seconds of sound made so far."""
+    """A task as it stands. done, total: passages, seconds, files or rows; audio_s: seconds of sound made so far.
+
+    spec: {} unless it was asked for: see `TaskStore.whole`.
+    """
 
     id: str
     kind: Kind

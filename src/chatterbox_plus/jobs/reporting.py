@@ -1,4 +1,4 @@
-"""How far tasks are, on its way to the database: gathered for a moment, written by one thread, kept while it is away."""
+"""How far tasks are, on its way to the database: gathered for a moment, written by one thread, kept if it is away."""
 
 import logging
 import threading
@@ -86,6 +86,8 @@ class Reporting:
                 if not away:
                     _log.warning("progress of tasks cannot be written yet: %s", error.message)
                 away = True
+            except Exception:  # noqa: BLE001 - the border: one note that cannot be written must not be the last one
+                _log.exception("progress of tasks was lost")
             if stopping:
                 return
 

@@ -100,6 +100,19 @@ servers = Table(
     Column("process_started", Float, nullable=False),
     Column("beat_at", _TIME, nullable=False),
 )
+retakes = Table(
+    "retakes",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("task", _ID, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),  # of the passage, from 1
+    Column("text", Text),
+    Column("seed", BigInteger),
+    Column("seconds", Float, nullable=False),
+    Column("chosen", Integer, nullable=False),
+    Column("created_at", _TIME, nullable=False),
+    Index("retakes_of", "task", "number"),
+)
 _version = Table("chatterbox_schema", metadata, Column("version", Integer, nullable=False))
 
 MIGRATIONS: list[Callable[[Connection], None]] = []
@@ -108,6 +121,11 @@ MIGRATIONS: list[Callable[[Connection], None]] = []
 @MIGRATIONS.append
 def _m001_tasks(connection: Connection) -> None:
     metadata.create_all(connection, tables=[tasks, events, deliveries, servers])
+
+
+@MIGRATIONS.append
+def _m002_retakes(connection: Connection) -> None:
+    metadata.create_all(connection, tables=[retakes])
 
 
 def migrate(connection: Connection) -> None:

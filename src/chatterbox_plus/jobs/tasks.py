@@ -21,6 +21,7 @@ from chatterbox_plus.jobs.states import FINAL, UNFINISHED, EventType, Kind, Lane
 from chatterbox_plus.jobs.tables import deliveries, events, tasks
 
 _ROWS_AT_ONCE = 500
+_SEEN = tuple(column for column in tasks.c if column.name != "spec")  # a book's spec is the book: only work reads it
 _WORDS = {
     Status.QUEUED: "is queued",
     Status.RUNNING: "is running",
@@ -55,9 +56,22 @@ class TaskStore:
                 return known, True
 
     def get(self, id: str, *, project: str = "") -> Task:
-        """Raises NotFound, also for another project's; "" sees all."""
+        """The task, without its spec. Raises NotFound, also for another project's; "" sees all."""
         with self._database.reading() as connection:
             return self._get(connection, id, project)
+
+    def status(self, id: str) -> Status:
+        """How it stands, and nothing else. Raises NotFound."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(tasks.c.status).where(tasks.c.id == id)).scalar_one_or_none()
+        if found is None:
+            raise _missing(id)
+        return Status(found)
+
+    def whole(self, id: str, *, project: str = "") -> Task:
+        """The task with its spec, which may be a book. Raises NotFound."""
+        with self._database.reading() as connection:
+            return self._get(connection, id, project, whole=True)
 
     def listed(
         self,
@@ -69,7 +83,7 @@ class TaskStore:
         offset: int = 0,
         limit: int = 50,
     ) -> tuple[list[Task], int]:
-        """Tasks, newest first, and how many there are in all; of a batch (parent) its rows in order."""
+        """Tasks, newest first, and how many there are in all; of a batch (parent) its rows in order. Without specs."""
         wanted: list[ColumnElement[bool]] = [tasks.c.parent == parent if parent else tasks.c.parent.is_(None)]
         if project:
             wanted.append(tasks.c.project == project)
@@ -80,8 +94,8 @@ class TaskStore:
         order = [tasks.c.number] if parent else [tasks.c.created_at.desc(), tasks.c.id]
         with self._database.reading() as connection:
             total = connection.execute(select(func.count()).select_from(tasks).where(*wanted)).scalar_one()
-            rows = connection.execute(select(tasks).where(*wanted).order_by(*order).offset(offset).limit(limit))
-            return [Task.of(dict(row)) for row in rows.mappings()], total
+            rows = connection.execute(select(*_SEEN).where(*wanted).order_by(*order).offset(offset).limit(limit))
+            return [_seen(row) for row in rows.mappings()], total
 
     def row_counts(self, id: str) -> RowCounts:
         """How the rows of a batch stand."""
@@ -166,29 +180,30 @@ class TaskStore:
             settle_batch(connection, task.id)  # nothing may have been left to do
             return self._get(connection, id, project)
 
-    def _get(self, connection: Connection, id: str, project: str) -> Task:
-        row = connection.execute(select(tasks).where(tasks.c.id == id)).mappings().one_or_none()
+    def _get(self, connection: Connection, id: str, project: str, *, whole: bool = False) -> Task:
+        columns = tasks.c if whole else _SEEN
+        row = connection.execute(select(*columns).where(tasks.c.id == id)).mappings().one_or_none()
         if row is None or (project and row["project"] != project):
-            raise NotFound(f"There is no task of that id: {id[:60]}")
-        return Task.of(dict(row))
+            raise _missing(id)
+        return Task.of(dict(row)) if whole else _seen(row)
 
     def _locked(self, connection: Connection, id: str, project: str) -> Task:
         lock_family(connection, id)
         return self._get(connection, id, project)
 
     def _rows(self, connection: Connection, id: str, states: Iterable[Status]) -> list[Task]:
-        wanted = select(tasks).where(tasks.c.parent == id, tasks.c.status.in_([s.value for s in states]))
-        return [Task.of(dict(row)) for row in connection.execute(wanted.order_by(tasks.c.number)).mappings()]
+        wanted = select(*_SEEN).where(tasks.c.parent == id, tasks.c.status.in_([s.value for s in states]))
+        return [_seen(row) for row in connection.execute(wanted.order_by(tasks.c.number)).mappings()]
 
     def _known(self, connection: Connection, new: NewTask) -> Task | None:
         if new.idempotency is None:
             return None
-        row = connection.execute(select(tasks).where(tasks.c.idempotency == new.idempotency)).mappings().one_or_none()
+        row = connection.execute(select(*_SEEN).where(tasks.c.idempotency == new.idempotency)).mappings().one_or_none()
         if row is None:
             return None
         if row["fingerprint"] != new.fingerprint:
             raise KeyReused("This Idempotency-Key came with another request before: use a new one")
-        return Task.of(dict(row))
+        return _seen(row)
 
     def _insert(self, connection: Connection, new: NewTask) -> Task:
         count = max(1, len(new.rows))
@@ -291,7 +306,7 @@ def end(
 
 def settle_batch(connection: Connection, id: str) -> None:
     """Ends a batch whose rows have all ended. Its family is locked by the caller."""
-    row = connection.execute(select(tasks).where(tasks.c.id == id)).mappings().one()
+    row = connection.execute(select(*_SEEN).where(tasks.c.id == id)).mappings().one()
     if row["kind"] != Kind.BATCH.value or Status(row["status"]).is_final:
         return
     found = row_counts(connection, id)
@@ -299,7 +314,7 @@ def settle_batch(connection: Connection, id: str) -> None:
     if found.ended < found.total:
         connection.execute(update(tasks).where(tasks.c.id == id).values(done=float(found.ended), updated_at=moment()))
         return
-    batch = Task.of(dict(row))
+    batch = _seen(row)
     failed = found.total - found.counts.get(Status.SUCCEEDED, 0)
     result = {"rows": found.total, "counts": counts}
     connection.execute(update(tasks).where(tasks.c.id == id).values(done=float(found.total)))
@@ -390,6 +405,14 @@ def _change(connection: Connection, task: Task, *, status: Status, **values: Any
 def _check(task: Task, states: Iterable[Status], what: str) -> None:
     if task.status not in states:
         raise WrongState(f"The task {_WORDS[task.status]}: it cannot be {what}")
+
+
+def _seen(row: Mapping[Any, Any]) -> Task:
+    return Task.of({**row, "spec": "{}"})
+
+
+def _missing(id: str) -> NotFound:
+    return NotFound(f"There is no task of that id: {id[:60]}")
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,15 +52,29 @@ class Webhooks:
         while not self._cancel.is_set():
             self._wake.clear()
             try:
-                due = self._outbox.take_due(AT_ONCE)
-                for delivery in due:
-                    self._room.acquire()
-                    self._pool.submit(self._send, delivery)
-                if not due:
+                if not self._send_due():
                     self._wake.wait(self._pause_s())
             except (DatabaseAway, StorageFull) as error:
                 _log.info("webhooks wait: %s", error.message)
                 self._cancel.wait(LOOK_S)
+            except Exception:  # noqa: BLE001 - the border: without this thread no message would ever be sent
+                _log.exception("webhooks wait: unexpected error")
+                self._cancel.wait(LOOK_S)
+
+    def _send_due(self) -> bool:
+        """Whether there was something to send, and somebody free to do so: what is taken is ours for a short time."""
+        free = 0
+        while free < AT_ONCE and self._room.acquire(blocking=False):
+            free += 1
+        try:
+            due = self._outbox.take_due(free) if free else []
+            for delivery in due:
+                self._pool.submit(self._send, delivery)
+                free -= 1
+        finally:
+            for _ in range(free):
+                self._room.release()
+        return bool(due)
 
     def _pause_s(self) -> float:
         due = self._outbox.next_due()
@@ -71,13 +86,15 @@ class Webhooks:
         try:
             state, next_at, status, error = self._attempt(delivery)
             self._remember(delivery, state, next_at, status, error)
-        except Cancelled:
-            pass  # the server stops
+        except Cancelled:  # the server stops
+            with suppress(DatabaseAway, StorageFull):
+                self._outbox.give_back(delivery)
         except Exception:
             _log.exception("a webhook could not be sent; it will be tried again")
             raise
         finally:
             self._room.release()
+            self._wake.set()
 
     def _attempt(self, delivery: Delivery) -> tuple[str, datetime | None, int | None, str | None]:
         told = dict(self._finish(delivery))

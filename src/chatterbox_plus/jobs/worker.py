@@ -1,4 +1,4 @@
-"""Works on tasks: what happens between a task begun and its last word, whatever the disk and the database do meanwhile."""
+"""Works on tasks: what happens between the begin and the last word, whatever disk and database do meanwhile."""
 
 import logging
 import threading
@@ -15,6 +15,7 @@ from chatterbox_plus.errors import (
     GenerationTimeout,
     ModelLoadError,
     PlusError,
+    StorageAway,
     StorageFull,
 )
 from chatterbox_plus.jobs.ledger import Ledger, Turn
@@ -52,7 +53,8 @@ class Hand:
 
 Work = Callable[[Hand], Mapping[str, Any]]
 """Does what a task asks for, and says what came of it. It may be called again for the same task, and must then come to
-the same. Raises Cancelled once `cancel` is set, StorageFull when there is no room, and what is wrong otherwise."""
+the same. Raises Cancelled once `cancel` is set, StorageFull or StorageAway when it has to wait, and what is wrong
+otherwise."""
 Discard = Callable[[Task, Mapping[str, Any]], None]
 """Removes what was made for a task that was called off at the last moment."""
 
@@ -167,7 +169,7 @@ class Worker:
         while True:
             try:
                 return self._work(hand)
-            except StorageFull as full:
+            except (StorageFull, StorageAway) as full:
                 _log.warning("the task %s waits: %s", hand.task.id, full.message)
                 hand.reporting.tell(hand.task.id, EventType.WAITING, {"reason": full.message})
                 self._pause(hand, ROOM_S)
@@ -205,4 +207,7 @@ class Worker:
             try:
                 self.look()
             except (DatabaseAway, StorageFull):
+                time.sleep(DATABASE_S)
+            except Exception:  # noqa: BLE001 - the border: without this thread nothing could be called off
+                _log.exception("unexpected error while looking what is still wanted")
                 time.sleep(DATABASE_S)

@@ -75,6 +75,8 @@ def save(
     part = store.claim(folder)
     told = part.with_name(f".{secrets.token_hex(8)}.part")
     path = part.with_name(safe)
+    if overwrite:
+        store.shelf.renew(path, store.sidecar(path))
     try:
         with writing():
             _take_over(source, part)
@@ -85,7 +87,8 @@ def save(
                 told.write_bytes(dump_json(describe(old)))
                 sync(told)
                 new = not os.path.lexists(path)
-                if overwrite:  # the recording first: Windows refuses while somebody reads the old one
+                _offer(store, (part, path), (told, store.sidecar(path)), new=new)
+                if overwrite or store.shelf.shared:  # the recording first: Windows refuses while the old one is read
                     part.replace(path)
                 else:
                     _publish(part, path)
@@ -109,6 +112,7 @@ def revise(store: Store, path: Path, change: Callable[[Sidecar], None], folder: 
     `change` raises (nothing has happened then), StorageFull.
     """
     target = path if folder is None else store.folder(folder) / path.name
+    store.shelf.renew(path, store.sidecar(path))
     with store.lock(path, target):
         if not path.exists():
             raise store.not_found(path.name)
@@ -126,7 +130,7 @@ def delete(store: Store, paths: Iterable[Path]) -> Deleted:
     deleted = Deleted()
     with writing():
         for path in paths:
-            with store.lock(path):
+            with store.lock(path), store.shelf.removing(path):
                 try:
                     path.unlink()
                 except FileNotFoundError:
@@ -137,11 +141,13 @@ def delete(store: Store, paths: Iterable[Path]) -> Deleted:
                     continue
                 with store.lock(place):
                     if place.is_file() and not _wanted(store, place):
-                        place.unlink(missing_ok=True)
+                        with store.shelf.removing(place):
+                            place.unlink(missing_ok=True)
                         deleted.sidecars.append(store.relative(place))
                         for attached in map(place.with_suffix, ATTACHED_SUFFIXES):
                             if attached.is_file():
-                                attached.unlink(missing_ok=True)
+                                with store.shelf.removing(attached):
+                                    attached.unlink(missing_ok=True)
                                 deleted.sidecars.append(store.relative(attached))
     return deleted
 
@@ -175,10 +181,14 @@ def _check_free(store: Store, path: Path, *, overwrite: bool, allow: Callable[[S
         return {}
     store.check_inside(path)
     if not overwrite or not path.is_file():
-        raise FileExists(f"There is a file of that name already: {shown(store.relative(path))}. Send overwrite=true.")
+        raise _taken(store, path)
     old = store.read_sidecar(path)
     allow(old)
     return old
+
+
+def _taken(store: Store, path: Path) -> FileExists:
+    return FileExists(f"There is a file of that name already: {shown(store.relative(path))}. Send overwrite=true.")
 
 
 def _take_over(source: Path, part: Path) -> None:
@@ -188,6 +198,21 @@ def _take_over(source: Path, part: Path) -> None:
         if error.errno != errno.EXDEV:  # another file system
             raise
         shutil.copyfile(source, part)
+
+
+def _offer(store: Store, *files: tuple[Path, Path], new: bool) -> None:
+    """Gives other servers what is about to be moved, (from, to): all, or nothing. new: nobody may have the first."""
+    offered: list[Path] = []
+    try:
+        for source, path in files:
+            store.shelf.put(path, source, new=new and not offered)
+            offered.append(path)
+    except FileExistsError:
+        raise _taken(store, files[0][1]) from None
+    except BaseException:
+        if new:
+            store.shelf.take_back(*offered)
+        raise
 
 
 def _publish(part: Path, path: Path) -> None:

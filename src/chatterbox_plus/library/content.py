@@ -1,7 +1,7 @@
 """A folder of what was worked out before, each under the hash of all it depends on, and no larger than it may be.
 
-Nothing in it is precious: what is missing, damaged or was thrown out for room is worked out again. So nothing is synced:
-a power cut may take the last files, and each says by its own digest whether it is whole.
+Nothing in it is precious: what is missing, damaged or was thrown out for room is worked out again. So nothing is
+synced: a power cut may take the last files, and each says by its own digest whether it is whole.
 """
 
 import contextlib
@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chatterbox_plus.errors import StorageFull
-from chatterbox_plus.library.writing import discard, writing
+from chatterbox_plus.library.writing import discard, overwrite, writing
 
 TOUCHED_S = 3600.0  # how exactly it is known when something was last used
+STALE_S = 3600.0  # what was begun so long ago was left by a crash
 FULL_TO = 0.9  # what is left when room is made
 RESERVE_BYTES = 8 * 2**20  # of the disk, which is others': the database of tasks must always be able to write
 _DIGEST_BYTES = 16
@@ -39,10 +40,11 @@ class ContentStore:
         path = self._path(key)
         try:
             data = path.read_bytes()
-            if time.time() - path.stat().st_mtime > TOUCHED_S:
-                os.utime(path)
         except OSError:
             return None
+        with contextlib.suppress(OSError):  # it may be thrown out this moment: what was read is whole all the same
+            if time.time() - path.stat().st_mtime > TOUCHED_S:
+                os.utime(path)
         digest, content = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
         if digest != _digest(content):
             _log.warning("a damaged file among the takes is thrown away")
@@ -66,11 +68,11 @@ class ContentStore:
                 if shutil.disk_usage(path.parent).free < len(content) + RESERVE_BYTES:
                     raise StorageFull("There is no room left in the data folder.")
                 temporary.write_bytes(_digest(content) + content)
-                temporary.replace(path)
+                overwrite(temporary, path)
         except BaseException:
             discard(temporary)
             raise
-        self._grown(len(content))
+        self._grown(_DIGEST_BYTES + len(content))
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / key[2:]
@@ -88,9 +90,12 @@ class ContentStore:
         """Throws out what was not used for the longest time."""
         files = sorted(self._files(), key=lambda found: found.stat.st_mtime)
         size = sum(found.stat.st_size for found in files)
+        begun = time.time() - STALE_S
         for found in files:
             if size <= self._max_bytes * FULL_TO:
                 break
+            if found.path.name.startswith(".") and found.stat.st_mtime > begun:
+                continue  # somebody is writing it
             discard(found.path)
             size -= found.stat.st_size
         self._size = size

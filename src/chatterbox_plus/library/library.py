@@ -9,21 +9,26 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import psutil
 
 from chatterbox_plus import __version__
-from chatterbox_plus.audio.formats import OUTPUT_SUFFIXES
-from chatterbox_plus.errors import SettingsError
+from chatterbox_plus.audio.formats import ATTACHED_SUFFIXES, INPUT_SUFFIXES, OUTPUT_SUFFIXES
+from chatterbox_plus.errors import SettingsError, StorageUnwritable
 from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.library.records import Voice, timestamp, usage_count
+from chatterbox_plus.library.shelf import ALONE, Shelf
 from chatterbox_plus.library.store import Store
 from chatterbox_plus.library.writing import dump_json, publish, raise_if_full, room_checked, write_whole
+
+if TYPE_CHECKING:
+    from chatterbox_plus.library.mirror import Mirror
 
 MARKER = ".chatterbox-plus.json"
 _REQUEST = "request-"
@@ -64,13 +69,22 @@ class Library:
     """Everything that is stored. Thread-safe; several processes may share the folders."""
 
     def __init__(
-        self, reference_audio: Path, vc_inputs: Path, outputs: Path, temp: Path, *, data: Path | None = None
+        self,
+        reference_audio: Path,
+        vc_inputs: Path,
+        outputs: Path,
+        temp: Path,
+        *,
+        data: Path | None = None,
+        mirror: "Mirror | None" = None,
     ) -> None:
         """Folders are made when missing. data: where the library remembers its first start; by default the folder
-        around reference_audio. Raises SettingsError if a folder cannot be used."""
-        self.voices = Store(reference_audio, missing="Audio file not found: {name} in reference_audio")
-        self.inputs = Store(vc_inputs, missing="Audio file not found: {name} in vc_inputs")
-        self.outputs = Store(outputs, OUTPUT_SUFFIXES, sidecar_per_stem=True)
+        around reference_audio. mirror: what keeps the stores equal to those of other servers; `meet` begins with it,
+        and it is closed with the library. Raises SettingsError if a folder cannot be used."""
+        self.mirror = mirror
+        self.voices = self._store("reference_audio", reference_audio)
+        self.inputs = self._store("vc_inputs", vc_inputs)
+        self.outputs = self._store("outputs", outputs)
         self.temp = temp  # for nameless scratch files; named ones go into `temporary()`
         self._projects: dict[str, Library] = {}
         self._projects_guard = threading.Lock()
@@ -80,6 +94,43 @@ class Library:
             self._data.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SettingsError(f"The folder {temp.name} cannot be used: {error.strerror}") from error
+
+    def _store(self, name: str, root: Path) -> Store:
+        made = name == "outputs"
+        suffixes = OUTPUT_SUFFIXES if made else INPUT_SUFFIXES
+        missing = "File not found: {name}" if made else f"Audio file not found: {{name}} in {name}"
+        shelf: Shelf = ALONE
+        if self.mirror is not None:
+            from chatterbox_plus.library.shared_shelf import SharedShelf  # and with it the object store, which few have
+
+            area = self.mirror.area(name, root, suffixes=(*suffixes, ".json", *ATTACHED_SUFFIXES))
+            shelf = SharedShelf(self.mirror, area)
+        store = Store(root, suffixes, missing=missing, sidecar_per_stem=made, shelf=shelf)
+        if self.mirror is not None:
+            area.prune = store.prune
+        return store
+
+    def meet(self) -> None:
+        """Learns which voices other servers have. Raises SettingsError if their store cannot be used."""
+        if self.mirror is not None:
+            try:
+                self.mirror.learn("reference_audio")
+            except StorageUnwritable as error:
+                raise SettingsError("storage.storage_url: the store cannot be used; the log says why") from error
+
+    def follow(self) -> None:
+        """From now on what other servers do is learnt every few seconds."""
+        if self.mirror is not None:
+            self.mirror.follow()
+
+    def close(self) -> None:
+        """What other servers do is not learnt any more."""
+        if self.mirror is not None:
+            self.mirror.close()
+
+    def removing(self, paths: Sequence[Path]) -> AbstractContextManager[None]:
+        """The block removes files here; those that it did are then removed for other servers, too."""
+        return contextlib.nullcontext() if self.mirror is None else self.mirror.removing_first_here(paths)
 
     def within(self, project: str) -> "Library":
         """The library as one project sees it: all voices, and only its own inputs and outputs; "" is all of it.
@@ -123,7 +174,7 @@ class Library:
             sidecar["last_used"] = timestamp()
 
         try:
-            self.voices.update_sidecar(voice.path, count)
+            self.voices.update_sidecar(voice.path, count, later=True)
         except OSError as error:
             _log.warning("cannot count the use of the voice %s: %s", voice.url, error.strerror)
 
@@ -164,7 +215,9 @@ class Library:
     def _claim_first_start(self) -> bool:
         marker = self._data / MARKER
         if not os.path.lexists(marker):
-            fresh = all(store.is_empty() for store in (self.voices, self.inputs, self.outputs))
+            fresh = all(store.is_empty() for store in (self.voices, self.inputs, self.outputs)) and (
+                self.mirror is None or self.mirror.is_empty()
+            )
             whole = marker.with_name(f".{secrets.token_hex(8)}.part")
             write_whole(whole, _marker("unfinished" if fresh else "not wanted", owned=fresh))
             try:

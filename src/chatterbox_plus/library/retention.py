@@ -102,7 +102,7 @@ class Retention:
         generations and temporary files older than max_age_s, whatever their size. max_age_s: also replaces the
         policy's age of temporary files. stop: ends it early.
         """
-        run = _Run(dry_run, stop or Event())
+        run = _Run(self._library, dry_run, stop or Event())
         policy, library = self._policy, self._library
         age_s = policy.temp_max_age_s if max_age_s is None else max_age_s
         if target == "all":
@@ -128,7 +128,8 @@ class Retention:
 
 
 class _Run:
-    def __init__(self, dry_run: bool, stop: Event) -> None:
+    def __init__(self, library: Library, dry_run: bool, stop: Event) -> None:
+        self._library = library
         self.report: dict[PolicyName, Removed] = {}
         self._dry_run, self._stop = dry_run, stop
         self._now = time.time()
@@ -165,7 +166,8 @@ class _Run:
             if self._dry_run:
                 done = not holds.held(*paths, *filter(None, (unit.folder,)))
             else:
-                done = _remove(paths, unit.folder)
+                with self._library.removing(paths):
+                    done = _remove(paths, unit.folder)
         except OSError as error:
             removed.errors.append(f"{unit.name}: {error.strerror}")
             _log.warning("%s: cannot remove %s: %s", policy, unit.name, error.strerror)

@@ -31,6 +31,7 @@ from chatterbox_plus.library import holds
 from chatterbox_plus.library.index import Index
 from chatterbox_plus.library.measuring import Measuring
 from chatterbox_plus.library.naming import any_spelling, is_device, nfc, parts, safe_folder, safe_name, shown
+from chatterbox_plus.library.shelf import ALONE, Shelf
 from chatterbox_plus.library.survey import Found, files_below, is_own_folder
 from chatterbox_plus.library.writing import (
     TEMPORARY_SUFFIXES,
@@ -38,7 +39,6 @@ from chatterbox_plus.library.writing import (
     dump_json,
     publish,
     sync_folder,
-    write_whole,
     writing,
 )
 
@@ -61,12 +61,14 @@ class Store:
         missing: str = "File not found: {name}",
         sidecar_per_stem: bool = False,
         prefix: str = "",
+        shelf: Shelf = ALONE,
     ) -> None:
         """root: made when missing. suffixes: what counts as audio, in the order a bare name tries them.
 
         missing: how a missing file is reported. sidecar_per_stem: sidecars are `<stem>.json`, one for all formats of a
         generation, else `<name>.<ext>.json`. prefix: where the root lies below a larger store's ("team/"); names may be
-        given with it too. Raises SettingsError if the folder cannot be made.
+        given with it too. shelf: of other servers that have these files, too. Raises SettingsError if the folder cannot
+        be made.
         """
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -75,6 +77,7 @@ class Store:
             raise SettingsError(f"The folder {root.name} cannot be used: {error.strerror}") from error
         self.suffixes = suffixes
         self.prefix = prefix
+        self.shelf = shelf
         self._missing = missing
         self._sidecar_per_stem = sidecar_per_stem
         self.index = Index(
@@ -97,6 +100,7 @@ class Store:
             missing=self._missing,
             sidecar_per_stem=self._sidecar_per_stem,
             prefix=f"{self.prefix}{inside}/",
+            shelf=self.shelf,
         )
         store._locks, store._locks_guard = self._locks, self._locks_guard  # the files are the same ones
         store._folders_guard = self._folders_guard
@@ -113,25 +117,28 @@ class Store:
         InvalidOption for what cannot be a name.
         """
         wanted = self._wanted(name)
-        found = self._regular(wanted)
+        found = self._regular(wanted) or self._brought(wanted)
         if found is not None:
             return self._audio(found, name)
-        for suffix in self.suffixes:
-            found = self._regular(wanted + suffix)
-            if found is not None:
-                return found
-        return self._below(wanted, name)
+        try:
+            return self._unspelt(wanted, name)
+        except NotFound:
+            if not self.shelf.look():  # it may be new, and another server's
+                raise
+            return self._unspelt(wanted, name)
 
     def exact(self, name: str) -> Path:
         """The file at exactly that relative path; raises as `resolve` does."""
-        found = self._regular(self._wanted(name))
+        wanted = self._wanted(name)
+        found = self._regular(wanted) or self._brought(wanted)
         if found is None:
             raise self.not_found(name)
         return self._audio(found, name)
 
     def attached(self, name: str) -> Path:
         """The subtitles at exactly that relative path; raises as `resolve` does."""
-        found = self._regular(self._wanted(name))
+        wanted = self._wanted(name)
+        found = self._regular(wanted) or self._brought(wanted)
         if found is None or found.suffix.lower() not in ATTACHED_SUFFIXES:
             raise self.not_found(name)
         return found
@@ -174,7 +181,7 @@ class Store:
         Raises PermissionDenied, InvalidOption, StorageFull.
         """
         with self._folders_guard:
-            return Reservation(
+            return self.shelf.reservation(
                 self.folder(folder),
                 safe_name(stem),
                 suffixes,
@@ -261,8 +268,10 @@ class Store:
         with self.lock(path):
             self._save(path, value)
 
-    def update_sidecar(self, path: Path, change: Callable[[dict[str, Any]], None]) -> bool:
+    def update_sidecar(self, path: Path, change: Callable[[dict[str, Any]], None], *, later: bool = False) -> bool:
         """Lets `change` edit the sidecar of the audio file `path`; no update of another thread is lost.
+
+        later: other servers may know of it in a few seconds.
 
         False, and nothing written, if the audio file is gone, or if there is a sidecar that cannot be read: it may be
         somebody's, one typo away from being valid.
@@ -273,7 +282,7 @@ class Store:
             if known is None or not path.exists():
                 return False
             change(known)
-            self._save(place, known)
+            self._save(place, known, later=later)
             return True
 
     def move(self, path: Path, target: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -285,7 +294,8 @@ class Store:
         if path.is_symlink():
             raise PermissionDenied(f"A link stays where it is: {shown(path.name)}")
         place = self.sidecar(path)
-        with self.lock(place), writing():  # a use counted meanwhile waits, and then finds the file gone
+        # A use counted meanwhile waits for the lock, and then finds the file gone.
+        with self.lock(place), writing(), self._moving(path, target):
             known = self._editable(path)
             if known is None:
                 raise unreadable(place)
@@ -301,7 +311,8 @@ class Store:
             except BaseException:
                 publish(target, path)
                 raise
-            place.unlink(missing_ok=True)
+            with self.shelf.removing(place):
+                place.unlink(missing_ok=True)
             sync_folder(target.parent)
 
     @contextlib.contextmanager
@@ -352,6 +363,20 @@ class Store:
         if not Path(os.path.realpath(path)).is_relative_to(self.root):
             raise PermissionDenied(f"The name leads out of its folder: {shown(name)}")
         return path
+
+    def _brought(self, relative: str) -> Path | None:
+        """The path if another server has the file, and now this one does. Raises StorageAway."""
+        path = self.root / relative
+        beside = None if path.suffix.lower() in ATTACHED_SUFFIXES else self.sidecar(path)
+        return self._regular(relative) if self.shelf.bring(path, beside) else None
+
+    def _unspelt(self, wanted: str, name: str) -> Path:
+        """The file that is here under that name with an extension, or further down."""
+        for suffix in self.suffixes:
+            found = self._regular(wanted + suffix)
+            if found is not None:
+                return found
+        return self._below(wanted, name)
 
     def _audio(self, path: Path, name: str) -> Path:
         if path.suffix.lower() not in self.suffixes:
@@ -423,10 +448,19 @@ class Store:
             return None
         return found
 
-    def _save(self, path: Path, value: dict[str, Any]) -> None:
+    def _save(self, path: Path, value: dict[str, Any], *, later: bool = False) -> None:
         self._inside(path.parent, path.name)
         self.relative(path)
-        write_whole(path, dump_json(value))
+        self.shelf.write(path, dump_json(value), later=later)
+
+    @contextlib.contextmanager
+    def _moving(self, path: Path, target: Path) -> Iterator[None]:
+        """The file for other servers, too."""
+        try:
+            with self.shelf.moving(path, target, self.sidecar(path), self.sidecar(target)):
+                yield
+        except FileExistsError:
+            raise FileExists(f"There is a file of that name already: {shown(self.relative(target))}") from None
 
 
 def unreadable(sidecar: Path) -> FileExists:

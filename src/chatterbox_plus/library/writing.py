@@ -101,6 +101,8 @@ class Reservation:
     StorageFull or StorageUnwritable. One thread at a time.
     """
 
+    _replaces = False  # whether what has our names when we commit is ours
+
     def __init__(
         self,
         folder: Path,
@@ -168,8 +170,8 @@ class Reservation:
                     file.close()
                     sync(self._temporary(suffix))
                 if not self._claim_is_ours():
-                    raise Cancelled("another attempt goes on with this work")
-                replace = self._owns(self.path(".json"))
+                    raise FileExistsError(errno.EEXIST, "claimed")
+                replace = self._replaces or self._owns(self.path(".json"))
                 for suffix in sorted(self._files, key=lambda s: s != ".json"):
                     if replace:
                         overwrite(self._temporary(suffix), self.path(suffix))
@@ -178,10 +180,12 @@ class Reservation:
                         placed.append(self.path(suffix))
                 sync_folder(self.folder)
         except BaseException as error:
-            if self._claim_is_ours():  # else they may be the other attempt's by now
-                for path in placed:
-                    discard(path)
+            lost = not self._claim_is_ours()
+            for path in placed if not lost else ():  # else they may be the other attempt's by now
+                discard(path)
             self.abort()
+            if lost:
+                raise Cancelled("another attempt goes on with this work") from error
             if isinstance(error, FileExistsError):
                 raise FileExists(f"There is a file of that name already: {shown(self.stem)}") from error
             raise

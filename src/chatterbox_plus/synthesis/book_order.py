@@ -12,6 +12,8 @@ from chatterbox_plus.books.book import Book, Cover
 from chatterbox_plus.errors import InvalidOption
 from chatterbox_plus.synthesis.options import SpeechOptions
 
+BOOK_SEED = 1
+"""Where nobody asks for another: a book sent again with a sentence changed must find all others as they were spoken."""
 BookFormat = Literal["m4b", "mp3"]
 Subtitles = Literal["srt", "vtt"]
 UNUSED = (
