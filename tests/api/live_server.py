@@ -5,6 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import requests
@@ -13,7 +15,7 @@ from fastapi import FastAPI
 
 from chatterbox_plus.api.app import create_app
 from chatterbox_plus.api.protocol import Protocol
-from chatterbox_plus.settings import Settings
+from chatterbox_plus.settings import Paths, Settings
 
 TIMEOUT_S = 20  # of every request: a test that needs longer has failed
 
@@ -47,7 +49,11 @@ class LiveServer:
 
 @contextmanager
 def serve(settings: Settings, studio: Any = None) -> Iterator[LiveServer]:
-    """The server, answering; stopped at the end."""
+    """The server, answering; stopped at the end. Settings that name no data folder get one of their own."""
+    if settings.paths == Paths():
+        with TemporaryDirectory(prefix="chatterbox-") as folder, serve(_at(settings, folder), studio) as running:
+            yield running
+        return
     # asyncio turns Nagle's algorithm off only where the protocol is named: else every small answer takes 40 ms
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
@@ -66,6 +72,10 @@ def serve(settings: Settings, studio: Any = None) -> Iterator[LiveServer]:
         thread.join(TIMEOUT_S)
         listener.close()
     assert not thread.is_alive()
+
+
+def _at(settings: Settings, folder: str) -> Settings:
+    return settings.model_copy(update={"paths": Paths(data_dir=Path(folder))})
 
 
 def _run(server: uvicorn.Server, listener: socket.socket, started: threading.Event) -> None:

@@ -3,7 +3,10 @@
 import hashlib
 import io
 import json
+import re
+import time
 import wave
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ from chatterbox_plus.access.caller import Role
 from chatterbox_plus.access.keys import KeyStore
 from chatterbox_plus.api.app import create_app
 from chatterbox_plus.settings import Settings
+from tests.api.task_house import Receiver, receiver
 from tests.live import live_server
 
 MARK = "annasonly"
@@ -46,9 +50,17 @@ class House:
     data: Path
     keys: dict[str, str]
     output: str  # Anna's, below outputs/
+    tasks: dict[str, str]  # Anna's: a speech, a batch, one of its rows, and a message about the speech
 
     def ask(self, who: str, method: str, path: str, **more: Any) -> requests.Response:
         return requests.request(method, self.url + path, headers={"x-api-key": self.keys[who]}, timeout=60, **more)
+
+    def submitted(self, who: str, path: str, body: Any, headers: dict[str, str] | None = None) -> str:
+        """The id of a new task."""
+        sent = {"x-api-key": self.keys[who], **(headers or {})}
+        reply = requests.post(self.url + path, json=body, headers=sent, timeout=60)
+        assert reply.status_code == 202, reply.text
+        return str(reply.json()["task_id"])
 
     def state(self) -> dict[str, str]:
         """Everything stored, but for what says how often and when something was used."""
@@ -67,7 +79,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         store = KeyStore.at(server.data)
         keys = {name: store.add(name)[1] for name in ("anna", "ben")} | {"boss": store.add("boss", role=Role.ADMIN)[1]}
         store.close()
-        house = House(server.url, server.data, keys, f"anna/{MARK}/speech.wav")
+        house = House(server.url, server.data, keys, f"anna/{MARK}/speech.wav", {})
         while house.ask("boss", "GET", "/api/v1/config").status_code == 401:
             pass  # a running server knows of a key within a second
         made = house.ask(
@@ -82,7 +94,30 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         voice = {"voice_file": ("annas.wav", tone_wav(2.0))}
         assert house.ask("anna", "POST", "/api/v1/voice", files=voice).status_code == 200
         (server.data / "outputs" / "of-the-house.wav").write_bytes(tone_wav(0.5))
-        yield House(server.url, server.data, keys, path)
+        with receiver() as told:
+            yield House(server.url, server.data, keys, path, annas_tasks(house, told))
+
+
+def annas_tasks(house: House, told: Receiver) -> dict[str, str]:
+    """All over, and told of."""
+    spoken = {"text": f"Later, {MARK}.", "project": MARK, "export_formats": ["wav"], "webhook_url": told.url}
+    speech = house.submitted("anna", "/api/v1/tts/async", spoken, {"Idempotency-Key": "first"})
+    rows = {"items": [{"text": f"Row of {MARK}.", "name": f"{MARK}-row"}], "options": {"project": MARK}, "name": MARK}
+    batch = house.submitted("anna", "/api/v1/batch", rows)
+    for task in (speech, batch):
+        ended(house, "anna", task)
+    (message,) = told.about(speech)
+    row = house.ask("anna", "GET", f"/api/v1/tasks/{batch}/rows").json()["tasks"][0]["task_id"]
+    return {"speech": speech, "batch": batch, "row": row, "message": message[0]["webhook-id"]}
+
+
+def ended(house: House, who: str, task: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 60
+    while (found := house.ask(who, "GET", f"/api/v1/tasks/{task}").json())["success"] is None:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    assert found["success"] is True, found
+    return dict(found)
 
 
 def attempts(house: House) -> dict[tuple[str, str], list[dict[str, Any]]]:
@@ -100,15 +135,49 @@ def attempts(house: House) -> dict[tuple[str, str], list[dict[str, Any]]]:
     nothing: list[dict[str, Any]] = [{}]
     body = {"export_formats": ["wav"]}
     sure = {"confirm": "true"}
+    ids = [house.tasks[name] for name in ("speech", "batch", "row")]
+    task = [{"path": id} for id in ids]
     plans = [json.dumps({"segments": [{"type": "server_file", "source": name}]}) for name in names]
     return {
         ("POST", "/api/v1/tts"): [
             {"json": {"text": "x", **body, "project": folder}} for folder in ("../anna", f"../anna/{MARK}", "/anna")
         ],
-        ("POST", "/api/v1/vc"): [
-            {"json": {"input_audio_source": name, "target_voice_source": "speaker1", **body}} for name in inputs
+        ("POST", "/api/v1/tts/async"): [
+            {"json": {"text": "x", **body, "project": folder}} for folder in ("../anna", f"../anna/{MARK}", "/anna")
         ],
-        ("POST", "/api/v1/concat"): [{"json": {"segments": [name]}} for name in names],
+        ("POST", "/api/v1/batch"): [
+            {"json": {"items": [{"text": "x", **body, "project": folder}]}} for folder in ("../anna", "/anna")
+        ],
+        ("POST", "/api/v1/book"): [{"json": {"text": "x", "project": folder}} for folder in ("../anna", "/anna")],
+        ("POST", "/api/v1/book/preview"): [{"json": {"text": f"[voice: ../outputs/{house.output}] x"}}],
+        **{
+            ("POST", path): [
+                {"json": {"input_audio_source": name, "target_voice_source": "speaker1", **body}} for name in inputs
+            ]
+            for path in ("/api/v1/vc", "/api/v1/vc/async")
+        },
+        **{
+            ("POST", path): [{"json": {"segments": [name]}} for name in names]
+            for path in ("/api/v1/concat", "/api/v1/concat/async")
+        },
+        ("GET", "/api/v1/tasks"): [{}, {"params": {"status": "succeeded"}}, {"params": {"kind": "batch"}}],
+        ("GET", "/api/v1/tasks/{id}"): task,
+        ("DELETE", "/api/v1/tasks/{id}"): task,
+        ("GET", "/api/v1/tasks/{id}/rows"): task,
+        ("GET", "/api/v1/tasks/{id}/zip"): [*task, *({**one, "params": {"format": "wav"}} for one in task)],
+        ("GET", "/api/v1/tasks/{id}/events"): [*task, *({**one, "params": {"after": 1}} for one in task)],
+        ("POST", "/api/v1/tasks/{id}/pause"): task,
+        ("POST", "/api/v1/tasks/{id}/resume"): task,
+        ("POST", "/api/v1/tasks/{id}/retry"): task,
+        ("POST", "/api/v1/tasks/{id}/render"): [{"path": id, "json": {}} for id in ids],
+        ("GET", "/api/v1/tasks/{id}/passages"): task,
+        ("PUT", "/api/v1/tasks/{id}/passages/{number}"): [{"path": [id, 1], "json": {"take": None}} for id in ids],
+        ("GET", "/api/v1/tasks/{id}/passages/{number}/audio"): [{"path": [id, 1]} for id in ids],
+        ("POST", "/api/v1/tasks/{id}/passages/{number}/retake"): [{"path": [id, 1], "json": {"seed": 7}} for id in ids],
+        ("GET", "/api/v1/tasks/{id}/deliveries"): task,
+        ("POST", "/api/v1/tasks/{id}/deliveries/{delivery}/redeliver"): [
+            {"path": [id, house.tasks["message"]]} for id in ids
+        ],
         ("POST", "/api/v1/concat/mixed"): [{"files": {"request_json": (None, plan)}} for plan in plans],
         ("POST", "/v1/audio/speech"): [
             {"json": {"model": "x", "input": "x", "voice": f"../../outputs/{house.output}"}},
@@ -167,24 +236,73 @@ def test_no_route_is_without_a_try(house: House) -> None:
 
 
 def test_a_key_sees_changes_and_deletes_nothing_of_another(house: House) -> None:
-    before = house.state()
+    before, tasks = house.state(), standing(house)
     for (method, template), tries in attempts(house).items():
         for one in tries:
             more = dict(one)
-            path = template.partition("{")[0] + more.pop("path", "") + template.partition("}")[2]
+            path = filled(template, more.pop("path", ""))
             answer = house.ask("ben", method, path, **more)
             where = (method, path, answer.status_code, answer.text[:300])
             assert answer.status_code < 500, where
             assert answer.status_code >= 400 or MARK not in answer.text, where
             assert answer.status_code >= 400 or "of-the-house" not in answer.text, where
-            if answer.status_code < 400 and (template.endswith("{path}") or "/{path}/" in template):
+            if answer.status_code < 400 and "{" in template:
                 assert template == "/api/v1/voices/{path}", where
+            if template.startswith("/api/v1/tasks/{id}"):
+                assert answer.status_code == 404, where
     now = {
         path: digest
         for path, digest in house.state().items()
         if not path.startswith(("outputs/ben/", "vc_inputs/ben/"))
     }
     assert now == before
+    assert standing(house) == tasks
+
+
+def filled(template: str, values: str | list[Any]) -> str:
+    """The address with its parameters in their places."""
+    given = iter([values] if isinstance(values, str) else values)
+    return re.sub(r"\{[^}]*\}", lambda _: str(next(given)), template)
+
+
+def standing(house: House) -> list[Any]:
+    """Anna's tasks, and the messages about them, as she sees them."""
+    told = [
+        house.ask("anna", "GET", f"/api/v1/tasks/{house.tasks[name]}").json() for name in ("speech", "batch", "row")
+    ]
+    told.append(house.ask("anna", "GET", f"/api/v1/tasks/{house.tasks['speech']}/deliveries").json())
+    return [{name: value for name, value in one.items() if name != "timestamp"} for one in told]
+
+
+def test_the_same_idempotency_key_of_another_is_another_request(house: House) -> None:
+    spoken = {"text": "Mine.", "export_formats": ["wav"]}
+    mine = [house.submitted(who, "/api/v1/tts/async", spoken, {"Idempotency-Key": "shared"}) for who in ("anna", "ben")]
+    assert mine[0] != mine[1]
+    assert house.submitted("ben", "/api/v1/tts/async", spoken, {"Idempotency-Key": "shared"}) == mine[1]
+    for who, task in zip(("anna", "ben"), mine, strict=True):
+        ended(house, who, task)
+
+
+def test_a_webhook_brings_a_link_that_opens_without_a_key(house: House) -> None:
+    with receiver() as told:
+        spoken = {"text": "For you.", "export_formats": ["wav", "mp3"], "webhook_url": told.url}
+        task = house.submitted("anna", "/api/v1/tts/async", spoken)
+        ((_, message),) = told.about(task)
+    for link in (message["output_url"], *(file["url"] for file in message["output_files"])):
+        assert link.startswith(house.url + "/outputs/anna/")
+        assert requests.get(link, timeout=60).status_code == 200
+        assert requests.get(link.partition("?")[0], timeout=60).status_code == 401
+
+
+def test_tasks_are_the_project_s_and_the_admin_s(house: House) -> None:
+    for who in ("anna", "boss"):
+        listed = house.ask(who, "GET", "/api/v1/tasks", params={"page_size": 100}).json()["tasks"]
+        assert {house.tasks["speech"], house.tasks["batch"]} <= {task["task_id"] for task in listed}
+        zipped = house.ask(who, "GET", f"/api/v1/tasks/{house.tasks['batch']}/zip")
+        assert zipped.status_code == 200, zipped.text
+        assert len(zipfile.ZipFile(io.BytesIO(zipped.content)).namelist()) == 2
+    assert house.ask("ben", "GET", "/api/v1/health").json().keys() >= {"status"}
+    assert "tasks" not in house.ask("ben", "GET", "/api/v1/health").json(), "how much others do is no business of his"
 
 
 def test_what_is_anybodys_own_still_works(house: House) -> None:

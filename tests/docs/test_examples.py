@@ -43,6 +43,7 @@ TELLING = ("success", "error_code", "error", "format", "type", "object", "genera
 SETTINGS = {
     "access": {"CHATTERBOX_API_KEY_REQUIRED": "true", "CHATTERBOX_RATE_LIMIT_PER_MINUTE": "120"},
     "library": {},
+    "tasks": {"CHATTERBOX_WEBHOOK_SECRET": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"},
 }
 """What the server of a page is set to, for pages that need one of their own: they count what is there."""
 
