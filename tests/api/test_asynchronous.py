@@ -161,11 +161,15 @@ def test_whoever_waits_for_one_goes_before_a_batch(here: House) -> None:
 
 
 def test_more_than_may_wait_are_refused_with_when_to_come_back(here: House) -> None:
-    rows = {"items": [{"text": "One too many."}] * (LIMIT + 1)}
-    reply = here.server.post("/api/v1/batch", json=rows)
+    rows = {"items": [{"text": "Please wait limit."}] * LIMIT}
+    full = here.sent("/api/v1/batch", rows)
+    reply = here.server.post(TTS, json={"text": "One too many."})
+    assert here.server.ask("DELETE", f"/api/v1/tasks/{full}").status_code == 200
     assert (reply.status_code, reply.json()["error_code"]) == (429, "RATE_LIMITED")
     assert int(reply.headers["Retry-After"]) > 0
     assert str(LIMIT) in reply.json()["error"]
+    never = here.server.post("/api/v1/batch", json={"items": [{"text": "One too many."}] * (LIMIT + 1)})
+    assert never.status_code == 422  # to come back would be of no use
 
 
 def verified(headers: dict[str, str], body: bytes) -> bool:

@@ -100,6 +100,8 @@ def test_all_that_is_wrong_is_said_with_its_place_and_nothing_is_made(here: Hous
         ({"items": [{"text": "x", "no_such_field": 1}]}, 422),
         ({"items": [{"text": "x"}], "options": {"text": "y"}}, 422),
         ({"items": [{"text": "x"}], "options": []}, 422),
+        ({"items": [{"text": "x", "language": "xx"}]}, 422),
+        ({"items": [{"text": "x", "webhook_url": "http://localhost/x"}]}, 422),
         ({"items": [{"text": "x", "project": "../y"}]}, 403),
         ({"items": [{"text": "x"}], "webhook_url": "ftp://x"}, 422),
         ({"items": [{"text": "x"}] * 10_001}, 422),

@@ -245,7 +245,7 @@ def test_an_unknown_column_is_named_with_the_nearest(column: str, near: str | No
         ("export_formats", '","', "at least one"),
         ("project", "..", "leads out"),
         ("voice", "v" * 3000, "at most 2048"),
-        ("webhook_url", "v" * 3000, "at most 2048"),
+        ("reference_audio_filename", "v" * 3000, "at most 2048"),
     ],
 )
 def test_a_wrong_cell_is_named_with_line_column_and_reason(column: str, cell: str, reason: str) -> None:
@@ -353,3 +353,8 @@ def test_a_row_knows_the_line_that_an_editor_shows() -> None:
     assert [row.line for row in read_rows(csv, "x.csv", common={})] == [4, 6, 8]
     lines = b'\n{"text": "a"}\n\n{"text": "b"}'
     assert [row.line for row in read_rows(lines, "x.jsonl", common={})] == [2, 4]
+
+
+def test_a_batch_tells_one_webhook_and_not_one_for_each_row() -> None:
+    with pytest.raises(InvalidRows, match="one webhook_url"):
+        rows_of_items([{"text": "a", "webhook_url": "http://localhost/x"}], {})

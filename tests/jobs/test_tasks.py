@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chatterbox_plus.errors import KeyReused, NotFound, RateLimited, WrongState
+from chatterbox_plus.errors import InvalidOption, KeyReused, NotFound, RateLimited, WrongState
 from chatterbox_plus.jobs.database import Database
 from chatterbox_plus.jobs.ledger import Ledger
 from chatterbox_plus.jobs.records import NewTask, ProgressNote, Task
@@ -99,6 +99,8 @@ def test_who_has_too_much_waiting_is_told_so_and_others_are_not(database: Databa
     store.submit(batch(2, key="a"))
     with pytest.raises(RateLimited):
         store.submit(replace(SPEECH, key="a"))
+    with pytest.raises(InvalidOption, match="3 rows"):  # to come back would be of no use
+        store.submit(batch(4, key="c"))
     store.submit(replace(SPEECH, key="b"))
     store.cancel(first.id)
     store.submit(replace(SPEECH, key="a"))
@@ -153,6 +155,15 @@ def test_a_batch_ends_with_its_last_row(store: TaskStore, ledger: Ledger) -> Non
     assert store.get(task.id).status is Status.SUCCEEDED
     told = [event.type for event in store.events_after(task.id, 0)]
     assert told == [EventType.QUEUED, EventType.STARTED, *[EventType.ROW] * 3, EventType.FINISHED]
+
+
+def test_a_batch_has_as_much_sound_as_its_rows(store: TaskStore, ledger: Ledger) -> None:
+    task, _ = store.submit(batch(2))
+    for row in rows_of(store, task):
+        mine = begun(ledger, row)
+        ledger.note({row.id: ProgressNote(done=1, total=1, audio_s=1.5)}, ME)
+        assert ledger.finish(mine, ME, Status.SUCCEEDED, result={})
+    assert store.get(task.id).audio_s == 3.0
 
 
 def test_a_batch_whose_rows_end_at_once_ends_once(store: TaskStore, ledger: Ledger) -> None:

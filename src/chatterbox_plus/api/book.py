@@ -171,7 +171,7 @@ async def book(
     order = await state.bridge.call(_order, asked, found)
     safe_folder(order.options.subfolder)
     await state.bridge.call(check_order, state.studio, order)
-    submitted = await submission.submit(Kind.BOOK, spec_of_book(order, BOOK_SEED))
+    submitted = await submission.submit(Kind.BOOK, spec_of_book(order, BOOK_SEED), name=order.book.title[:200])
     return accepted(submitted, {"title": order.book.title, "chapters": len(order.book.chapters)})
 
 

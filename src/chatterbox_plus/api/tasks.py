@@ -251,7 +251,7 @@ def _offset(page: Page) -> int:
 
 def _audio_s(task: Task, result: Mapping[str, Any]) -> float:
     """Of a join nothing is heard before its end: it listens twice, and only then is anything made."""
-    made = result.get("total_duration_seconds", 0.0 if task.kind is Kind.CONCAT else task.audio_s)
+    made = result.get("total_duration_seconds", task.audio_s)
     return round(float(made), 3)
 
 

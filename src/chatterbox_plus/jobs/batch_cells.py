@@ -10,12 +10,15 @@ from chatterbox_plus.synthesis.options import SpeechOptions
 
 TEXT, NAME = "text", "name"
 _ALIASES = {"voice": "reference_audio_filename", "filename": NAME}
-COLUMNS = (TEXT, NAME, *_ALIASES, *(field for field in SpeechOptions.model_fields if field != TEXT))
+_NOT_OF_A_ROW = (TEXT, "webhook_url")
+COLUMNS = (TEXT, NAME, *_ALIASES, *(field for field in SpeechOptions.model_fields if field not in _NOT_OF_A_ROW))
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 
 
 def meaning(column: str) -> str:
     """The field that a column sets: one of SpeechOptions, or `name`. Raises ValueError with a guess."""
+    if column == "webhook_url":
+        raise ValueError("a batch has one webhook_url, beside its rows")
     if column not in COLUMNS:
         word = column[:64].lower()
         near = [name for name in COLUMNS if name.startswith(f"{word}_")]  # speed is nearer to seed, and not meant so

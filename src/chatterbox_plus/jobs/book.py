@@ -1,6 +1,7 @@
 """A book as a task: what is kept of it, and how it is made."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from chatterbox_plus.jobs.states import EventType
@@ -57,7 +58,9 @@ def make_book(studio: Studio, hand: Hand) -> Mapping[str, Any]:
         hand.reporting.tell(task.id, EventType.CHAPTER, told)
 
     progress.tell, progress.chapter = tell, chapter
-    made = Audiobook(studio, order, cancel=hand.cancel, commission=commission_of(task), progress=progress).make()
+    made = Audiobook(
+        studio, order, cancel=hand.cancel, commission=replace(commission_of(task), name=None), progress=progress
+    ).make()
     files = [file.link() for file in made.files]
     return {
         "output_files": files,

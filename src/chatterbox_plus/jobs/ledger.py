@@ -10,8 +10,8 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from chatterbox_plus.jobs.database import Database
 from chatterbox_plus.jobs.records import ProgressNote, Task, moment
 from chatterbox_plus.jobs.states import EventType, Kind, Status
+from chatterbox_plus.jobs.steps import add_event, add_events, end, lock_family, waiting
 from chatterbox_plus.jobs.tables import servers, tasks
-from chatterbox_plus.jobs.tasks import add_event, add_events, end, lock_family, waiting
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -6,22 +6,31 @@ asks for (start-time fair queueing: Goyal, Vin and Cheng, SIGCOMM 1996, with eve
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from chatterbox_plus.errors import KeyReused, NotFound, RateLimited, WrongState
+from chatterbox_plus.errors import InvalidOption, KeyReused, NotFound, RateLimited, WrongState
 from chatterbox_plus.jobs.database import Database
-from chatterbox_plus.jobs.messages import enqueue_delivery
 from chatterbox_plus.jobs.records import NewTask, RowCounts, Task, TaskEvent, moment, new_id, parsed
 from chatterbox_plus.jobs.states import FINAL, UNFINISHED, EventType, Kind, Lane, Status
+from chatterbox_plus.jobs.steps import (
+    SEEN,
+    add_event,
+    as_json,
+    change,
+    end,
+    lock_family,
+    row_counts,
+    seen,
+    settle_batch,
+)
 from chatterbox_plus.jobs.tables import deliveries, events, tasks
 
 _ROWS_AT_ONCE = 500
-_SEEN = tuple(column for column in tasks.c if column.name != "spec")  # a book's spec is the book: only work reads it
 _WORDS = {
     Status.QUEUED: "is queued",
     Status.RUNNING: "is running",
@@ -94,8 +103,8 @@ class TaskStore:
         order = [tasks.c.number] if parent else [tasks.c.created_at.desc(), tasks.c.id]
         with self._database.reading() as connection:
             total = connection.execute(select(func.count()).select_from(tasks).where(*wanted)).scalar_one()
-            rows = connection.execute(select(*_SEEN).where(*wanted).order_by(*order).offset(offset).limit(limit))
-            return [_seen(row) for row in rows.mappings()], total
+            rows = connection.execute(select(*SEEN).where(*wanted).order_by(*order).offset(offset).limit(limit))
+            return [seen(row) for row in rows.mappings()], total
 
     def row_counts(self, id: str) -> RowCounts:
         """How the rows of a batch stand."""
@@ -131,8 +140,8 @@ class TaskStore:
             if task.status is not Status.PAUSED:
                 _check(task, (Status.QUEUED, Status.RUNNING), "paused")
                 for row in self._rows(connection, id, (Status.QUEUED, Status.RUNNING)):
-                    _change(connection, row, status=Status.PAUSED)
-                _change(connection, task, status=Status.PAUSED)
+                    change(connection, row, status=Status.PAUSED)
+                change(connection, task, status=Status.PAUSED)
                 add_event(connection, id, EventType.PAUSED, {})
             return self._get(connection, id, project)
 
@@ -168,12 +177,12 @@ class TaskStore:
             if task.parent:  # a row that is taken up again keeps its batch open
                 above = self._locked(connection, task.parent, project)
                 if above.status in states:
-                    _change(connection, above, status=Status.RUNNING, error=None, result=None, finished_at=None)
+                    change(connection, above, status=Status.RUNNING, error=None, result=None, finished_at=None)
             for row in self._rows(connection, id, states):
                 _queue_again(connection, row)
             if task.kind is Kind.BATCH:
                 status = Status.RUNNING if task.started_at else Status.QUEUED
-                _change(connection, task, status=status, error=None, result=None, finished_at=None)
+                change(connection, task, status=status, error=None, result=None, finished_at=None)
             else:
                 _queue_again(connection, task)
             add_event(connection, id, EventType.RESUMED, {"attempt": task.attempt + 1})
@@ -181,29 +190,29 @@ class TaskStore:
             return self._get(connection, id, project)
 
     def _get(self, connection: Connection, id: str, project: str, *, whole: bool = False) -> Task:
-        columns = tasks.c if whole else _SEEN
+        columns = tasks.c if whole else SEEN
         row = connection.execute(select(*columns).where(tasks.c.id == id)).mappings().one_or_none()
         if row is None or (project and row["project"] != project):
             raise _missing(id)
-        return Task.of(dict(row)) if whole else _seen(row)
+        return Task.of(dict(row)) if whole else seen(row)
 
     def _locked(self, connection: Connection, id: str, project: str) -> Task:
         lock_family(connection, id)
         return self._get(connection, id, project)
 
     def _rows(self, connection: Connection, id: str, states: Iterable[Status]) -> list[Task]:
-        wanted = select(*_SEEN).where(tasks.c.parent == id, tasks.c.status.in_([s.value for s in states]))
-        return [_seen(row) for row in connection.execute(wanted.order_by(tasks.c.number)).mappings()]
+        wanted = select(*SEEN).where(tasks.c.parent == id, tasks.c.status.in_([s.value for s in states]))
+        return [seen(row) for row in connection.execute(wanted.order_by(tasks.c.number)).mappings()]
 
     def _known(self, connection: Connection, new: NewTask) -> Task | None:
         if new.idempotency is None:
             return None
-        row = connection.execute(select(*_SEEN).where(tasks.c.idempotency == new.idempotency)).mappings().one_or_none()
+        row = connection.execute(select(*SEEN).where(tasks.c.idempotency == new.idempotency)).mappings().one_or_none()
         if row is None:
             return None
         if row["fingerprint"] != new.fingerprint:
             raise KeyReused("This Idempotency-Key came with another request before: use a new one")
-        return _seen(row)
+        return seen(row)
 
     def _insert(self, connection: Connection, new: NewTask) -> Task:
         count = max(1, len(new.rows))
@@ -229,7 +238,7 @@ class TaskStore:
                 id=id,
                 kind=new.kind.value,
                 name=new.name,
-                spec=_json(new.spec),
+                spec=as_json(new.spec),
                 tag=tag,
                 idempotency=new.idempotency,
                 fingerprint=new.fingerprint,
@@ -244,7 +253,7 @@ class TaskStore:
         for number, (name, spec) in enumerate(new.rows, 1):
             row = {"id": new_id("row"), "kind": Kind.TTS.value, "parent": id, "number": number, "name": name}
             own = moment(parsed(now) + timedelta(microseconds=number))  # files are named after it, each differently
-            spoken = {"spec": _json(spec), "tag": tag + number - 1, "events": 1, **common, "created_at": own}
+            spoken = {"spec": as_json(spec), "tag": tag + number - 1, "events": 1, **common, "created_at": own}
             rows.append({**row, **spoken})
             told.append({**told[0], "task": row["id"]})
         for start in range(0, len(rows), _ROWS_AT_ONCE):
@@ -260,118 +269,12 @@ class TaskStore:
             .select_from(tasks)
             .where(mine, tasks.c.status.in_([s.value for s in UNFINISHED]), tasks.c.kind != Kind.BATCH.value)
         ).scalar_one()
+        if count > self._max_unfinished:
+            raise InvalidOption(f"a batch may have {self._max_unfinished} rows here, not {count}", param="items")
         if waiting + count > self._max_unfinished:
             raise RateLimited(
                 f"{waiting} tasks are waiting already, and {self._max_unfinished} may: come back when some are done"
             )
-
-
-def end(
-    connection: Connection,
-    task: Task,
-    status: Status,
-    *,
-    result: Mapping[str, Any] | None = None,
-    error: Mapping[str, Any] | None = None,
-    tell_family: bool = True,
-) -> None:
-    """The last word on a task: its state, the event, the webhook's message; and its batch's, if it was the last row.
-
-    The family is locked by the caller.
-    """
-    now = moment()
-    if status is Status.CANCELLED and error is None:
-        error = {"code": "CANCELLED", "message": "the task was cancelled"}
-    _change(
-        connection,
-        task,
-        status=status,
-        result=_json(result) if result is not None else None,
-        error=_json(error) if error is not None else None,
-        finished_at=now,
-    )
-    data: dict[str, Any] = {"status": status.value}
-    if error is not None:
-        data["error"] = error
-    if result is not None and "output_url" in result:
-        data["output_url"] = result["output_url"]
-    add_event(connection, task.id, EventType.FINISHED, data)
-    if task.webhook_url:
-        enqueue_delivery(connection, task, status, result, error)
-    if task.parent and tell_family:
-        row: dict[str, Any] = {"row": task.number, "name": task.name, **data}
-        add_event(connection, task.parent, EventType.ROW, row)
-        settle_batch(connection, task.parent)
-
-
-def settle_batch(connection: Connection, id: str) -> None:
-    """Ends a batch whose rows have all ended. Its family is locked by the caller."""
-    row = connection.execute(select(*_SEEN).where(tasks.c.id == id)).mappings().one()
-    if row["kind"] != Kind.BATCH.value or Status(row["status"]).is_final:
-        return
-    found = row_counts(connection, id)
-    counts = {status.value: n for status, n in found.counts.items()}
-    if found.ended < found.total:
-        connection.execute(update(tasks).where(tasks.c.id == id).values(done=float(found.ended), updated_at=moment()))
-        return
-    batch = _seen(row)
-    failed = found.total - found.counts.get(Status.SUCCEEDED, 0)
-    result = {"rows": found.total, "counts": counts}
-    connection.execute(update(tasks).where(tasks.c.id == id).values(done=float(found.total)))
-    if failed:
-        error = {"code": "ROWS_FAILED", "message": f"{failed} of {found.total} rows have no audio: see the rows"}
-        end(connection, batch, Status.FAILED, result=result, error=error)
-    else:
-        end(connection, batch, Status.SUCCEEDED, result=result)
-
-
-def row_counts(connection: Connection, id: str) -> RowCounts:
-    found = connection.execute(
-        select(tasks.c.status, func.count()).where(tasks.c.parent == id).group_by(tasks.c.status)
-    ).all()
-    return RowCounts({Status(status): count for status, count in found})
-
-
-def lock_family(connection: Connection, id: str) -> None:
-    """Keeps other transactions from the task, its batch and its rows until this one ends; the batch first and rows in
-    the order of their ids, so that none waits for another in a circle. SQLite has one writer at a time anyway."""
-    if connection.dialect.name == "sqlite":
-        return
-    parent = select(tasks.c.parent).where(tasks.c.id == id).scalar_subquery()
-    for family in (tasks.c.id == parent, tasks.c.id == id, tasks.c.parent == id):
-        connection.execute(select(tasks.c.id).where(family).order_by(tasks.c.id).with_for_update())
-
-
-def add_event(connection: Connection, id: str, type: EventType, data: Mapping[str, Any], at: str | None = None) -> None:
-    """Writes down what happened to a task."""
-    add_events(connection, id, [(type, at or moment(), data)])
-
-
-def add_events(connection: Connection, id: str, told: Sequence[tuple[EventType, str, Mapping[str, Any]]]) -> None:
-    """The same for several, in order."""
-    if not told:
-        return
-    last = connection.execute(
-        update(tasks).where(tasks.c.id == id).values(events=tasks.c.events + len(told)).returning(tasks.c.events)
-    ).scalar_one_or_none()
-    if last is None:
-        return  # the task was forgotten meanwhile
-    first = last - len(told) + 1
-    rows = [
-        {"task": id, "seq": first + n, "type": type.value, "at": at, "data": _json(data)}
-        for n, (type, at, data) in enumerate(told)
-    ]
-    connection.execute(insert(events), rows)
-
-
-def waiting(limit: int) -> Select[Any]:
-    """What the durable queue has not been told of yet, in the order of turns."""
-    return (
-        select(tasks.c.id, tasks.c.attempt, tasks.c.lane, tasks.c.tag)
-        .where(tasks.c.status == Status.QUEUED.value, tasks.c.dispatched < tasks.c.attempt)
-        .order_by(tasks.c.lane, tasks.c.tag)
-        .limit(limit)
-    )
 
 
 def _turn(connection: Connection, lane: Lane, key: str | None) -> int:
@@ -393,13 +296,7 @@ def _turn(connection: Connection, lane: Lane, key: str | None) -> int:
 
 def _queue_again(connection: Connection, task: Task) -> None:
     changed = {"attempt": task.attempt + 1, "error": None, "result": None, "finished_at": None}
-    _change(connection, task, status=Status.QUEUED, **changed)
-
-
-def _change(connection: Connection, task: Task, *, status: Status, **values: Any) -> None:
-    connection.execute(
-        update(tasks).where(tasks.c.id == task.id).values(status=status.value, updated_at=moment(), **values)
-    )
+    change(connection, task, status=Status.QUEUED, **changed)
 
 
 def _check(task: Task, states: Iterable[Status], what: str) -> None:
@@ -407,15 +304,5 @@ def _check(task: Task, states: Iterable[Status], what: str) -> None:
         raise WrongState(f"The task {_WORDS[task.status]}: it cannot be {what}")
 
 
-def _seen(row: Mapping[Any, Any]) -> Task:
-    return Task.of({**row, "spec": "{}"})
-
-
 def _missing(id: str) -> NotFound:
     return NotFound(f"There is no task of that id: {id[:60]}")
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    """Lone surrogates, which no database takes, as their JSON escapes."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace").decode()

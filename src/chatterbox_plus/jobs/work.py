@@ -98,7 +98,7 @@ class Workbench:
 
     def _join(self, studio: Studio, hand: Hand) -> Mapping[str, Any]:
         options = JoinOptions.model_validate(hand.task.spec[OPTIONS])
-        made = studio.join(options, cancel=hand.cancel, progress=_seconds(hand), commission=commission_of(hand.task))
+        made = studio.join(options, cancel=hand.cancel, progress=_steps(hand), commission=commission_of(hand.task))
         self._made(made)
         return told_of(made, {"file_count": made.metadata["file_count"], "metadata": made.metadata})
 
@@ -146,5 +146,14 @@ def _seconds(hand: Hand) -> Callable[[float, float | None], None]:
             last = done
             event = (EventType.PROGRESS, {"done": round(done, 3), "total": total and round(total, 3)})
         hand.note(done, total, done, event)
+
+    return note
+
+
+def _steps(hand: Hand) -> Callable[[float, float | None], None]:
+    """A join looks at every file, and then at it again: how much sound that is says nothing."""
+
+    def note(done: float, total: float | None) -> None:
+        hand.note(done, total, 0.0, (EventType.PROGRESS, {"done": done, "total": total}))
 
     return note

@@ -76,6 +76,11 @@ class Plan:
         return sum(len(p.passage.text) for p in self.passages)
 
 
+def language_of(options: SpeechOptions, speaker: Speaker) -> str:
+    """What the text is read in. Raises InvalidOption for a language nobody speaks."""
+    return resolve_language(options.language or speaker.language or DEFAULT_LANGUAGE)
+
+
 def make_plan(
     options: SpeechOptions, speaker: Speaker, info: EngineInfo, seed: int = 0, edits: Edits = NO_EDITS
 ) -> Plan:
@@ -85,7 +90,7 @@ def make_plan(
 
     Raises InvalidOption for a sound-word rule that cannot be read or a language nobody speaks, NothingToSay.
     """
-    language = resolve_language(options.language or speaker.language or DEFAULT_LANGUAGE)
+    language = language_of(options, speaker)
     seed = options.seed or seed or new_seed()
     rules = TextRules(
         to_lowercase=options.to_lowercase,

@@ -25,7 +25,7 @@ from chatterbox_plus.synthesis.job import Clock
 from chatterbox_plus.synthesis.joining import JoinJob
 from chatterbox_plus.synthesis.narration import Break, Narration, Turn
 from chatterbox_plus.synthesis.options import ConversionOptions, FileSegment, JoinOptions, SpeechOptions
-from chatterbox_plus.synthesis.plan import NO_EDITS, Edits, NothingToSay, make_plan
+from chatterbox_plus.synthesis.plan import NO_EDITS, Edits, NothingToSay, language_of, make_plan
 from chatterbox_plus.synthesis.progress import Progress
 from chatterbox_plus.synthesis.sources import Fetched, Sources, is_url
 from chatterbox_plus.synthesis.speech import SpeechJob, SpeechLimits
@@ -76,6 +76,8 @@ class Preparing:
         host = self._host(filled.model)
         if plan:
             make_plan(filled, speaker, host.info, 1)
+        else:
+            language_of(filled, speaker)
 
     def check_conversion(self, options: ConversionOptions, *, source: bool = False, target: bool = False) -> None:
         """Raises what `convert` would raise about what is named. source, target: whether a file is given instead."""
@@ -173,7 +175,7 @@ class Preparing:
         progress: Progress | None,
         commission: Commission | None = None,
     ) -> JoinJob:
-        if commission and options.seed is None:
+        if commission and options.seed is None and options.pause_duration_ms:
             options = options.model_copy(update={"seed": commission.seed})  # the same pauses at every attempt
         return JoinJob(
             options,
