@@ -13,7 +13,7 @@ from tests.api.live_server import LiveServer, serve
 from tests.synthesis.houses import ListeningHost, tone_house
 
 TEXT = "One is. Two is. Three is."
-WAIT_S = 20
+WAIT_S = 60
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ def test_figures_are_those_of_the_engine_and_of_what_it_said(spoken: LiveServer)
     body = get(spoken, "/api/v1/metrics").json()
     tts = body["generations"]["tts"]
     assert tts["count"] >= 2, "live audio counts too"
-    assert 0.3 < tts["audio_seconds"] / tts["count"] < 60
+    assert 0.3 < tts["audio_seconds"] / tts["count"] < 600
     assert 0 < tts["real_time_factor"] < 5
     assert body["models"]["tts_memory_mb"] > 10
     samples = {

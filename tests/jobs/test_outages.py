@@ -32,7 +32,7 @@ def fragile() -> Iterator[Postgres]:
 def outage(server: Server, tasks: Table, away: Callable[[], None], back: Callable[[], None], code: str) -> list[str]:
     """Submits before, meanwhile and after; all that was kept succeeds. Gives what was answered meanwhile."""
     kept = [server.submit(number, PASSAGES) for number in range(JOBS)]
-    wait_until(lambda: bool(spoken(server.data)), 20)
+    wait_until(lambda: bool(spoken(server.data)), 60)
     away()
     meanwhile: list[str] = []
     until = time.monotonic() + AWAY_S
@@ -43,7 +43,7 @@ def outage(server: Server, tasks: Table, away: Callable[[], None], back: Callabl
         time.sleep(0.2)
     back()
     number = JOBS + len(meanwhile)
-    wait_until(lambda: server.submit(number, 1).startswith("kept"), 20)
+    wait_until(lambda: server.submit(number, 1).startswith("kept"), 60)
     wait_until(lambda: {*tasks.statuses().values()} == {"succeeded"}, 60)
     kept += [answer for answer in meanwhile if answer != f"refused {answer.split()[1]} {code}"]
     assert all(answer.startswith("kept") for answer in kept), kept
@@ -77,9 +77,9 @@ def test_postgresql_away_at_the_start(tmp_path: Path, fragile: Postgres) -> None
     finally:
         fragile.start()
     try:
-        wait_until(lambda: server.submit(1, 1).startswith("kept"), 20)
+        wait_until(lambda: server.submit(1, 1).startswith("kept"), 60)
         with table(tmp_path, url) as tasks:
-            wait_until(lambda: tasks.statuses() == {"t00001": "succeeded"}, 20)
+            wait_until(lambda: tasks.statuses() == {"t00001": "succeeded"}, 60)
     finally:
         server.stop()
 
@@ -108,12 +108,12 @@ def test_sqlite_locked_at_the_start(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         assert server.submit(0, 1).startswith("kept")
         with table(tmp_path) as tasks:
-            wait_until(lambda: tasks.statuses() == {"t00000": "succeeded"}, 20)
+            wait_until(lambda: tasks.statuses() == {"t00000": "succeeded"}, 60)
     with locked(tmp_path):
         server = Server(tmp_path).ready()
         assert server.submit(1, 1) == "refused 1 DATABASE_UNAVAILABLE"
     try:
-        wait_until(lambda: server.submit(2, 1).startswith("kept"), 20)
+        wait_until(lambda: server.submit(2, 1).startswith("kept"), 60)
         with table(tmp_path) as tasks:
             wait_until(lambda: {*tasks.statuses().values()} == {"succeeded"}, 60)
     finally:

@@ -48,7 +48,7 @@ def running(tasks: Table, server: Server) -> list[str]:
 
 def whole(data: Path) -> Mapping[str, str]:
     """All audio is there, and nothing half-made besides."""
-    wait_until(lambda: not left_behind(data), 10)
+    wait_until(lambda: not left_behind(data), 60)
     found = hashes(data)
     assert len(found) == len(list((data / "outputs").glob("*.json"))) == JOBS
     return found
@@ -58,8 +58,8 @@ def test_two_servers_share_the_work(tmp_path: Path, url: str, stack: ExitStack) 
     one, two = (stack.enter_context(serving(tmp_path, url, delay_s=0.05)) for _ in range(2))
     tasks = stack.enter_context(table(tmp_path, url))
     submit_all(one)
-    wait_until(lambda: bool(running(tasks, one) and running(tasks, two)), 10)
-    wait_until(lambda: all_succeeded(tasks), 30)
+    wait_until(lambda: bool(running(tasks, one) and running(tasks, two)), 60)
+    wait_until(lambda: all_succeeded(tasks), 60)
     assert len(spoken(tmp_path)) == JOBS * PASSAGES
     whole(tmp_path)
 
@@ -68,12 +68,12 @@ def test_the_work_of_a_killed_server_goes_on_at_once(tmp_path: Path, url: str, s
     one, two = (stack.enter_context(serving(tmp_path, url, delay_s=0.1)) for _ in range(2))
     tasks = stack.enter_context(table(tmp_path, url))
     submit_all(one)
-    wait_until(lambda: len(running(tasks, one)) >= 2, 10)
+    wait_until(lambda: len(running(tasks, one)) >= 2, 60)
     one.kill()
     left = set(running(tasks, one))
     assert left
-    wait_until(lambda: not left & set(running(tasks, one)), 10, "the other takes over")
-    wait_until(lambda: all_succeeded(tasks), 30)
+    wait_until(lambda: not left & set(running(tasks, one)), 60, "the other takes over")
+    wait_until(lambda: all_succeeded(tasks), 60)
     assert len(spoken(tmp_path)) - len(set(spoken(tmp_path))) <= len(left)
     whole(tmp_path)
 
@@ -82,15 +82,15 @@ def test_a_server_that_stood_still_spoils_nothing_when_it_goes_on(tmp_path: Path
     one, two = (stack.enter_context(serving(tmp_path, url, delay_s=0.1, env=QUICK)) for _ in range(2))
     tasks = stack.enter_context(table(tmp_path, url))
     submit_all(one)
-    wait_until(lambda: len(running(tasks, one)) >= 2, 10)
+    wait_until(lambda: len(running(tasks, one)) >= 2, 60)
     one.signal(signal.SIGSTOP)
     left = set(running(tasks, one))
-    wait_until(lambda: bool(left & set(running(tasks, two))), 15, "the other takes over")
+    wait_until(lambda: bool(left & set(running(tasks, two))), 60, "the other takes over")
     one.signal(signal.SIGCONT)
-    wait_until(lambda: all_succeeded(tasks), 30)
+    wait_until(lambda: all_succeeded(tasks), 60)
     first = whole(tmp_path)
     assert one.submit(JOBS, 1).startswith("kept"), "and it works on"
-    wait_until(lambda: tasks.statuses()[f"t{JOBS:05}"] == "succeeded", 20)
+    wait_until(lambda: tasks.statuses()[f"t{JOBS:05}"] == "succeeded", 60)
     assert {name: digest for name, digest in hashes(tmp_path).items() if name in first} == first
 
 
@@ -101,13 +101,13 @@ def test_a_server_that_stood_still_can_be_stopped_while_another_does_its_work(
     tasks = stack.enter_context(table(tmp_path, url))
     for number in range(2):
         assert one.submit(number, 100).startswith("kept")
-    wait_until(lambda: len(running(tasks, one)) == 2, 10)
+    wait_until(lambda: len(running(tasks, one)) == 2, 60)
     two = stack.enter_context(serving(tmp_path, url, delay_s=0.3, env=QUICK))
     one.signal(signal.SIGSTOP)
     left = set(running(tasks, one))
-    wait_until(lambda: bool(left & set(running(tasks, two))), 15, "the other takes over")
+    wait_until(lambda: bool(left & set(running(tasks, two))), 60, "the other takes over")
     one.signal(signal.SIGCONT)
-    wait_until(lambda: not left & set(running(tasks, one)), 5)
+    wait_until(lambda: not left & set(running(tasks, one)), 60)
     one.stop(10)
     assert left & set(running(tasks, two))
 
@@ -117,13 +117,13 @@ def test_the_work_of_a_server_that_nobody_knows_of_is_found(tmp_path: Path, url:
     one = stack.enter_context(serving(tmp_path, url, delay_s=0.1, env=QUICK))
     tasks = stack.enter_context(table(tmp_path, url))
     submit_all(one)
-    wait_until(lambda: len(running(tasks, one)) >= 2, 10)
+    wait_until(lambda: len(running(tasks, one)) >= 2, 60)
     one.kill()
     database = Database(database_url(url, tmp_path))
     Ledger(database).forget_servers([row["executor"] for row in tasks.rows() if row["executor"]])
     database.close()
     stack.enter_context(serving(tmp_path, url, env=QUICK))
-    wait_until(lambda: all_succeeded(tasks), 30)
+    wait_until(lambda: all_succeeded(tasks), 60)
     whole(tmp_path)
 
 
@@ -133,11 +133,11 @@ def test_on_sqlite_a_second_server_waits_and_goes_on_when_the_first_is_killed(tm
     assert one.submit(0, PASSAGES).startswith("kept")
     for number in range(1, JOBS):  # whoever takes a task, the first works on it
         assert two.submit(number, PASSAGES).startswith("kept")
-    wait_until(lambda: len(running(tasks, one)) >= 2, 10)
+    wait_until(lambda: len(running(tasks, one)) >= 2, 60)
     assert running(tasks, two) == []
     one.kill()
-    wait_until(lambda: bool(running(tasks, two)), 10)
-    wait_until(lambda: all_succeeded(tasks), 30)
+    wait_until(lambda: bool(running(tasks, two)), 60)
+    wait_until(lambda: all_succeeded(tasks), 60)
     whole(tmp_path)
 
 
@@ -145,10 +145,10 @@ def test_a_server_that_is_stopped_hands_everything_back(tmp_path: Path, database
     with serving(tmp_path, database_setting, delay_s=0.1) as one:
         submit_all(one)
         with table(tmp_path, database_setting) as tasks:
-            wait_until(lambda: len(running(tasks, one)) >= 2, 10)
+            wait_until(lambda: len(running(tasks, one)) >= 2, 60)
     with table(tmp_path, database_setting) as tasks:
         assert running(tasks, one) == []
         with serving(tmp_path, database_setting):
-            wait_until(lambda: all_succeeded(tasks), 30)
+            wait_until(lambda: all_succeeded(tasks), 60)
     assert len(spoken(tmp_path)) - len(set(spoken(tmp_path))) <= 4
     whole(tmp_path)

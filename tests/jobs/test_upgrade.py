@@ -31,9 +31,9 @@ def test_everything_that_was_under_way_is_finished(dump: Path, tmp_path: Path) -
             store = TaskStore(Database(database_url("", tmp_path)), max_unfinished=1000)
             paused = [row["id"] for row in before.values() if row["status"] == "paused"]
             for id in paused:
-                wait_until(lambda: store.get(id).status is Status.PAUSED, 10)  # noqa: B023 - asked at once
+                wait_until(lambda: store.get(id).status is Status.PAUSED, 60)  # noqa: B023 - asked at once
                 store.resume(id)
-            wait_until(lambda: not {*tasks.statuses().values()} & {"queued", "running", "paused"}, 30)
+            wait_until(lambda: not {*tasks.statuses().values()} & {"queued", "running", "paused"}, 60)
         finally:
             server.stop()
         after = tasks.statuses()
