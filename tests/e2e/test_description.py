@@ -129,7 +129,7 @@ def test_every_example_of_a_body_runs(furnished: LiveServer, document: Document,
                     if path in TEXT_FILES:
                         file = ("file", TEXT_FILES[path])
                     stored_only = "uploaded_files" in file and "upload" not in example["request_json"]
-                    parts = [(name, (None, value)) for name, value in example.items()]
+                    parts = [(name, (None, value)) for name, value in example.items() if name != file[0]]
                     files = parts if stored_only else [*parts, file]
                     reply = requests.request(method, url, files=files, timeout=60)
                 else:

@@ -74,12 +74,13 @@ _FORM: dict[str, Any] = {
         "webhook_url": {"type": "string", "description": "Told when every row has ended."},
     },
 }
+_FORM_EXAMPLE = {"file": "text,name\nHello there.,hello\n", "options": '{"speed_factor": 1.1}', "name": "lines"}
 _BODY = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {"schema": BatchRequest.model_json_schema()},
-            "multipart/form-data": {"schema": _FORM, "example": {"options": '{"speed_factor": 1.1}', "name": "lines"}},
+            "multipart/form-data": {"schema": _FORM, "example": _FORM_EXAMPLE},
         },
     }
 }

@@ -109,12 +109,13 @@ _FORM: dict[str, Any] = {
         "subtitles": {"type": "string", "description": "Comma separated, or a JSON array; `none` for none."},
     },
 }
+_FORM_EXAMPLE = {"file": "# One\n\nHello there.", "author": "Nobody", "format": "mp3"}
 _BODY = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {"schema": _whole()},
-            "multipart/form-data": {"schema": _FORM, "example": {"author": "Nobody", "format": "mp3"}},
+            "multipart/form-data": {"schema": _FORM, "example": _FORM_EXAMPLE},
         },
     }
 }
