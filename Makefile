@@ -6,13 +6,17 @@ ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
 
-.PHONY: serve test check fuzz chaos bench clean
+.PHONY: serve test check fuzz chaos bench bench-engine parity clean
 
 serve: $(VENV)/.base
 	@exec $(BIN)/chatterbox-plus serve
 
+# Up to four files of tests at once, as many as there are cores; then what must have the machine to itself.
+# Tests start hundreds of processes: the empty variable lets them keep the bytecode, where others forbid that.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not alone" --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m alone
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -29,8 +33,15 @@ chaos: $(VENV)/.dev
 bench: $(VENV)/.base
 	@$(BIN)/python -m bench
 
+# Both need PyTorch, which comes with the tools. Upstream's own environment, .venv-parity, is made by the first.
+parity: $(VENV)/.dev
+	@$(BIN)/python -m parity compare
+
+bench-engine: $(VENV)/.dev
+	@$(BIN)/python -m bench.engine
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-parity build dist .pytest_cache .mypy_cache .ruff_cache
 
 # The package is installed editable, so only a change of pyproject.toml (or, for tests, of the pins) installs again.
 $(VENV)/.base: pyproject.toml

@@ -6,13 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 
 import requests
 
 START_S = 60
+PORTS = 20_000, 32_000  # Linux gives away 32768 and more, others 49152 and more
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,23 @@ class LiveServer:
 
 @contextmanager
 def live_server(
-    folder: Path, *, env: Mapping[str, str] | None = None, flags: tuple[str, ...] = ()
+    folder: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    flags: tuple[str, ...] = (),
+    program: str = "chatterbox_plus",
 ) -> Iterator[LiveServer]:
-    """A server in `folder`, ready to answer; stopped with SIGTERM. Fails with its log if it does not start."""
+    """A server in `folder`, ready to answer; stopped with SIGTERM. Fails with its log if it does not start.
+
+    program: a module that is run instead of ours.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CHATTERBOX_")}
     command = [
         sys.executable,
         "-m",
-        "chatterbox_plus",
+        program,
         "serve",
         "--port",
         str(port),
@@ -61,9 +70,12 @@ def live_server(
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody takes before a server has started on it: below those that systems give away by themselves, and
+    no other test that runs now is likely to draw the same."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port := SystemRandom().randrange(*PORTS)))
+            return port
 
 
 def _wait(server: LiveServer) -> None:

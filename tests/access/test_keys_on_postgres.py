@@ -106,7 +106,7 @@ def test_while_the_database_stands_still_nobody_with_a_known_key_waits(
 ) -> None:
     ring, store = two
     monkeypatch.setattr(keyring, "FRESH_S", 0.2)
-    monkeypatch.setattr("chatterbox_plus.jobs.patience.PatientConnection.patience_s", 1.0)
+    monkeypatch.setattr("chatterbox_plus.jobs.patience.PatientConnection.patience_s", 2.0)
     store.add("mine")
     databases.freeze()
     try:
@@ -120,7 +120,7 @@ def test_while_the_database_stands_still_nobody_with_a_known_key_waits(
         began = time.monotonic()
         ring.refresh()
         assert asking.is_alive()
-        assert time.monotonic() - began < 0.2
+        assert time.monotonic() - began < 1
         asking.join(20)
     finally:
         databases.thaw()

@@ -72,6 +72,7 @@ def test_what_is_no_task_is_not_found_whatever_is_done_with_it(here: House, id: 
         assert (reply.status_code, reply.json()["error_code"]) == (404, "RESOURCE_NOT_FOUND"), (method, path)
 
 
+@pytest.mark.alone
 def test_a_cancelled_task_ends_within_a_second_and_leaves_nothing(here: House) -> None:
     before = here.outputs
     task = here.submit("It begins well. Then wait never please. And this is not said.")
