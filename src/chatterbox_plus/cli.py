@@ -24,6 +24,7 @@ COMMANDS = {
     "batch": "say every row of a table, each into a file of its own",
     "book": "make an audiobook, or show how a book would be read",
     "voices": "list the voices there are",
+    "models": "list, pull, add and remove models",
     "serve": "start the HTTP server",
     "jobs": "list, watch and change the tasks of a running server",
     "keys": "add, list and revoke API keys",

@@ -110,6 +110,12 @@ class ModelNotInstalled(PlusError):
     status, code = 409, "MODEL_NOT_INSTALLED"
 
 
+class InvalidModel(PlusError):
+    """A model's files are missing, cut off, damaged or another model's; the message names the file, and the key."""
+
+    status, code = 409, "INVALID_MODEL"
+
+
 class MissingExtra(PlusError):
     """A feature whose optional packages are not installed."""
 
@@ -177,7 +183,7 @@ class DatabaseAway(PlusError):
 
 
 class WrongState(PlusError):
-    """A task is not in a state in which that can be done with it."""
+    """A task, or a pull of a model, is not in a state in which that can be done with it."""
 
     status, code = 409, "WRONG_STATE"
 
