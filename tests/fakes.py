@@ -10,6 +10,7 @@ import numpy as np
 
 from chatterbox_plus.audio.clip import Clip, Samples
 from chatterbox_plus.engines.base import Cancelled, EngineInfo, Passage, Piece, Reference, StockVoice, Word
+from chatterbox_plus.engines.builtin import voices
 from chatterbox_plus.errors import Cancelled as CancelledError
 from chatterbox_plus.errors import InvalidAudio, ModelNotInstalled
 
@@ -19,7 +20,8 @@ CHARACTER_S = 0.01
 TONE = EngineInfo(
     name="tone",
     rate=RATE,
-    languages=("en", "de"),
+    languages=voices.describe().languages,
+    tags=voices.describe().tags,
     voices=(StockVoice("en", "English", "en"), StockVoice("de", "German", "de"), StockVoice("en+low", "Low", "en")),
     uses=frozenset({"temperature"}),
     estimates_word_times=False,
@@ -55,6 +57,9 @@ class ToneEngine:
 
     info = TONE
 
+    def warm(self, tasks: frozenset[str]) -> None:
+        """There is nothing to load."""
+
     def speak(self, passage: Passage, reference: Reference | None, cancelled: Cancelled) -> Piece:
         frequency = 440.0 if reference is None else pitch(reference.clip)
         samples = sine(frequency, len(passage.text) * CHARACTER_S)
@@ -68,6 +73,7 @@ class ToneEngine:
         chunk_s: float,
         overlap_s: float,
         cancelled: Cancelled,
+        watermark: bool = False,
     ) -> Iterator[Samples]:
         read = written = 0
         for block in blocks:
@@ -129,6 +135,7 @@ class MoodyEngine(ToneEngine):
         chunk_s: float,
         overlap_s: float,
         cancelled: Cancelled,
+        watermark: bool = False,
     ) -> Iterator[Samples]:
         """chunk_s -1: the process ends after the first block; -2: an error nobody meant, likewise."""
         for number, block in enumerate(super().convert(blocks, rate, target, chunk_s, overlap_s, cancelled)):

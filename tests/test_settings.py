@@ -193,9 +193,9 @@ def test_a_secret_is_never_quoted(tmp_path: Path) -> None:
 
 def test_a_key_without_effect_is_accepted_and_warned_of_when_it_asks_for_a_change(tmp_path: Path) -> None:
     config(tmp_path, "server: {reload: true}\nspeed_factor: {preferred_library: audiostretchy, min_speed_factor: 0.5}")
-    _, warnings = load({"CHATTERBOX_DEBUG": "1", "CHATTERBOX_DEVICE": "cuda"}, cwd=tmp_path)
+    _, warnings = load({"CHATTERBOX_DEBUG": "1", "CHATTERBOX_PRECISION": "fast"}, cwd=tmp_path)
     assert warnings == [
-        "CHATTERBOX_DEVICE has no effect yet",
+        "CHATTERBOX_PRECISION has no effect yet",
         "CHATTERBOX_DEBUG has no effect",
         "server.reload has no effect",
         "speed_factor.preferred_library has no effect",

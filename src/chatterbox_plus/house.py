@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 from chatterbox_plus.access.keyring import GRACE_S, Keyring
 from chatterbox_plus.audio.decode import DecodeLimits, Decoder
+from chatterbox_plus.engines.neural import NeuralOptions
 from chatterbox_plus.engines.registry import Engines
 from chatterbox_plus.errors import SettingsError
+from chatterbox_plus.house_models import open_shelf
 from chatterbox_plus.library.content import ContentStore
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.settings import Settings
@@ -43,7 +45,20 @@ def build_studio(settings: Settings) -> Studio:
         data=paths.data_dir,
         mirror=mirror,
     )
-    engines = Engines(models.model, workers=models.workers, idle_exit_s=models.idle_unload_s)
+    neural = NeuralOptions(
+        paths.data_dir / "voiceprints",
+        models.device,
+        round(models.memory_budget_gb * 10**9),
+        settings.error_handling.model_loading.loading_timeout_seconds,
+        models.idle_unload_s,
+    )
+    engines = Engines(
+        models.model,
+        workers=models.workers,
+        idle_exit_s=models.idle_unload_s,
+        shelf=open_shelf(settings),
+        neural=neural,
+    )
     limits = DecodeLimits(max_bytes=_largest_file(api.max_audio_s), max_duration_s=api.max_audio_s)
     return Studio(
         library,

@@ -49,6 +49,9 @@ def is_loopback(name: str) -> bool:
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
+Device = Annotated[str, BeforeValidator(_lower), Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
+
+
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -89,11 +92,14 @@ class Paths(Section):
 
 class Models(Section):
     model: str = "auto"
-    device: str = "auto"
+    device: Device = "auto"
     precision: Literal["auto", "exact", "fast", "int8"] = "auto"
     workers: int = Field(2, ge=1, le=64, description="Child processes of the built-in engine.")
     idle_unload_s: float = Field(0, ge=0, description="0 = keep models loaded.")
-    preload_models: bool = True
+    preload_models: bool = Field(True, description="Load the model that `auto` means at start.")
+    memory_budget_gb: float = Field(
+        0, ge=0, description="For all loaded models; 0 = three quarters of the device's memory."
+    )
     tts_model_path: str | None = None
     vc_model_path: str | None = None
     whisper_model: str | None = None
@@ -233,6 +239,7 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "PRECISION": ("models", "precision"),
     "WORKERS": ("models", "workers"),
     "IDLE_UNLOAD_S": ("models", "idle_unload_s"),
+    "MEMORY_BUDGET_GB": ("models", "memory_budget_gb"),
     "ALLOW_PRIVATE_HOSTS": ("api", "allow_private_hosts"),
     "ALLOWED_HOSTS": ("api", "allowed_hosts"),
     "MAX_UPLOAD_MB": ("api", "max_upload_mb"),
@@ -264,16 +271,15 @@ WITHOUT_EFFECT = frozenset(
         "api.max_concurrent_requests", "api.allowed_file_extensions", "api.sanitize_filenames",
         "speed_factor.preferred_library", "speed_factor.min_speed_factor", "speed_factor.max_speed_factor",
         "audio.sample_rate", "audio.output_formats", "audio.max_file_size_mb", "audio.supported_input_formats",
-        "audio.supported_output_formats", "error_handling.error_tracking.auto_categorization",
+        "audio.supported_output_formats",
+        "error_handling.model_loading.shutdown_on_failure", "error_handling.error_tracking.auto_categorization",
     }
 )  # fmt: skip
 """Keys of the original's files that are accepted and change nothing; `load` warns of those that ask for a change."""
 
 NOT_YET = frozenset(
     {
-        "models.device", "models.precision", "models.preload_models",
-        "error_handling.model_loading.download_timeout_seconds", "error_handling.model_loading.loading_timeout_seconds",
-        "error_handling.model_loading.shutdown_on_failure",
+        "models.precision",
     }
 )  # fmt: skip
 """Keys of what is still to come: a key leaves this set when something reads it. `load` warns of those that are set."""

@@ -19,8 +19,9 @@ import pytest
 
 from chatterbox_plus.audio.clip import Clip, Samples
 from chatterbox_plus.engines.base import Passage, Piece, Reference
-from chatterbox_plus.engines.host import RENEW_WORKS, EngineHost
+from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.engines.process import REFERENCES
+from chatterbox_plus.engines.slots import RENEW_WORKS
 from chatterbox_plus.errors import (
     Cancelled,
     GenerationError,

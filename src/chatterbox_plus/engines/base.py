@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from chatterbox_plus.audio.clip import Clip, Samples
+from chatterbox_plus.engines.tags import find_tag
+from chatterbox_plus.errors import InvalidOption
+
+TASKS = ("tts", "vc")
+"""What an engine can be asked to load itself for: speech, conversion."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,10 @@ class StockVoice:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What an engine can do, known before it is started."""
+    """What an engine can do, known before it is started.
+
+    Plain data and what follows from it; an engine whose voices are too many to list has a class of its own.
+    """
 
     name: str
     rate: int  # Hz of the speech it makes
@@ -35,6 +43,37 @@ class EngineInfo:
     joins_sentences: bool = True  # False: it says every sentence on its own, several in one go would sound no better
     seeded: bool = True  # False: the seed changes nothing
     revision: str = "1"  # another one, and the same passage may sound different: part of the key of every kept take
+    title: str = ""  # as messages call it: "built-in engine"
+    tags: Mapping[str, str] = field(default_factory=dict)  # BCP 47 tags beside the languages' own -> the language
+    passage_chars: Mapping[str, int] = field(default_factory=dict)  # by language: the most it says well in one go
+    default_voice: bool = True  # False: it cannot speak without a reference
+    sounds: tuple[str, ...] = ()  # marks in a text that it performs: "[laugh]"
+    reference_s: float = 0.0  # seconds of recording, from which on it knows a voice well
+    loads_late: bool = False  # True: a child that has started has not loaded its weights yet
+    marks_audio: bool = False  # whether it can put a watermark into what it makes
+    remarks: Mapping[str, str] = field(default_factory=dict)  # by language: what a listener should know of its speech
+
+    def find_language(self, tag: str) -> str | None:
+        """The language that a BCP 47 tag asks for, in any case: en-US -> en, where there is no other English."""
+        return find_tag(tag, {code: code for code in self.languages} | dict(self.tags))
+
+    def resolve_language(self, tag: str) -> str:
+        """As `find_language`. Raises InvalidOption for a language it does not speak."""
+        if (found := self.find_language(tag)) is not None:
+            return found
+        short = [code for code in self.languages if len(code) == 2]
+        rest = " and others" if len(short) < len(self.languages) else ""
+        name = self.title or f"{self.name} engine"
+        raise InvalidOption(
+            f"language {tag[:35]!r} is not one the {name} speaks: {', '.join(short)}{rest}", param="language"
+        )
+
+    def check_text(self, text: str, language: str) -> None:
+        """Raises MissingExtra for text that it could only read wrongly for want of a package."""
+
+    def resolve_stock(self, name: str, language: str | None = None) -> StockVoice | None:
+        """The voice of its own that a name means, in any case, or None. language: for names that leave it open."""
+        return next((voice for voice in self.voices if voice.name.lower() == name.strip().lower()), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +98,7 @@ class Passage:
     seed: int  # the same passage, voice, options and seed give the same bytes
     voice: str | None = None  # a stock voice's name; None: the language's own
     options: Mapping[str, float] = field(default_factory=dict)  # model options by name; absent = the model's default
+    watermark: bool = False  # whether the audio is to be marked as made by a machine
 
 
 @dataclass(frozen=True)
@@ -90,6 +130,9 @@ class Engine(Protocol):
 
     info: EngineInfo
 
+    def warm(self, tasks: frozenset[str]) -> None:
+        """Load all that these of TASKS need, so that the next request does not wait for it. Raises ModelLoadError."""
+
     def speak(self, passage: Passage, reference: Reference | None, cancelled: Cancelled) -> Piece:
         """Say one passage, in the reference's voice if there is one, else in the passage's stock voice.
 
@@ -104,6 +147,7 @@ class Engine(Protocol):
         chunk_s: float,
         overlap_s: float,
         cancelled: Cancelled,
+        watermark: bool = False,
     ) -> Iterator[Samples]:
         """Say a recording again in the target's voice.
 

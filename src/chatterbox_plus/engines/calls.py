@@ -31,6 +31,19 @@ class Work:
         self.child: ChildProcess | None = None  # once it has been sent
         self.deadline: threading.Timer | None = None  # when a child that does not come free is killed
 
+    def call_off(self, grace_s: float) -> None:
+        """Tell the child, if it has the work already, and kill it if it is still busy with it after so long."""
+        if self.child is not None:
+            self.child.send(wire.encode(wire.Cancel()))
+            self.deadline = threading.Timer(grace_s, self._kill)
+            self.deadline.daemon = True
+            self.deadline.start()
+
+    def _kill(self) -> None:
+        with self.call.changed:
+            if self in self.call.active and self.child is not None:
+                self.child.kill()
+
 
 class Call(ABC):
     """A caller of the host, waiting for results."""
@@ -125,6 +138,44 @@ class SpeakCall(Call):
         if isinstance(result, PlusError):
             raise result
         return result
+
+
+class WarmCall(Call):
+    """A child that loads what tasks need."""
+
+    converts = False
+
+    def __init__(self, lock: threading.RLock, tasks: frozenset[str]) -> None:
+        super().__init__(lock, None, 0)
+        self._request: wire.Frame | None = wire.encode(wire.Warm(tasks))
+        self._end: PlusError | bool = False
+
+    def ready(self) -> bool:
+        return self._request is not None
+
+    def take(self) -> Work:
+        assert self._request is not None
+        work = Work(self, 0, self._request)
+        self._request = None
+        return work
+
+    def pending(self) -> bool:
+        return self._end is not False
+
+    def receive(self, reply: wire.Reply, work: Work) -> bool:
+        assert isinstance(reply, wire.Warmed)
+        self._end = True
+        self.progress()
+        return True
+
+    def fail(self, work: Work, error: PlusError) -> None:
+        self._end = error
+        self.progress()
+
+    def finish(self) -> None:
+        """Once it is pending. Raises its error."""
+        if isinstance(self._end, PlusError):
+            raise self._end
 
 
 class ConvertCall(Call):

@@ -1,4 +1,6 @@
-"""What runs in an engine's process: `python -m chatterbox_plus.engines.child package.module:Factory`.
+"""What runs in an engine's process: `python -m chatterbox_plus.engines.child package.module:Factory ARGUMENTS`.
+
+ARGUMENTS: JSON, the factory's keyword arguments.
 
 The main thread drives the engine, a second one listens, so that a cancellation is heard while the engine works.
 """
@@ -9,13 +11,14 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
 
 import faulthandler  # noqa: E402
 import importlib  # noqa: E402
+import json  # noqa: E402
 import os  # noqa: E402
 import queue  # noqa: E402
 import sys  # noqa: E402
 import threading  # noqa: E402
 import traceback  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
-from typing import IO  # noqa: E402
+from typing import IO, Any  # noqa: E402
 
 import psutil  # noqa: E402
 
@@ -31,7 +34,7 @@ LEAVE_S = 1.0  # how long an engine may take to notice that its parent is gone
 class Work:
     """A request, and what comes for it while it is under way."""
 
-    def __init__(self, request: wire.Speak | wire.Convert, reference: Reference | None) -> None:
+    def __init__(self, request: wire.Speak | wire.Convert | wire.Warm, reference: Reference | None) -> None:
         self.request = request
         self.reference = reference
         self._input: queue.SimpleQueue[Samples | None] = queue.SimpleQueue()
@@ -87,6 +90,9 @@ class Listener(threading.Thread):
                 case wire.Convert():
                     work = Work(message, self._references[message.target])
                     self.requests.put(work)
+                case wire.Warm():
+                    work = Work(message, None)
+                    self.requests.put(work)
                 case wire.Block(samples) if work is not None:
                     work.feed(samples)
                 case wire.End() if work is not None:
@@ -110,9 +116,18 @@ def perform(engine: Engine, work: Work, out: IO[bytes]) -> wire.Reply:
     request = work.request
     if isinstance(request, wire.Speak):
         return wire.Spoken(engine.speak(request.passage, work.reference, work.cancelled))
+    if isinstance(request, wire.Warm):
+        engine.warm(request.tasks)
+        return wire.Warmed()
     assert work.reference is not None
     for samples in engine.convert(
-        work.blocks(out), request.rate, work.reference, request.chunk_s, request.overlap_s, work.cancelled
+        work.blocks(out),
+        request.rate,
+        work.reference,
+        request.chunk_s,
+        request.overlap_s,
+        work.cancelled,
+        request.watermark,
     ):
         if work.cancelled():
             raise Cancelled("the conversion was called off")
@@ -131,11 +146,11 @@ def answer(engine: Engine, work: Work, out: IO[bytes]) -> wire.Frame:
         return wire.encode(wire.Failed(failure, traceback.format_exc()))
 
 
-def load(factory: str) -> Engine | wire.Failed:
+def load(factory: str, arguments: dict[str, Any]) -> Engine | wire.Failed:
     """The engine, or why it could not be started."""
     module, _, name = factory.partition(":")
     try:
-        engine: Engine = getattr(importlib.import_module(module), name)()
+        engine: Engine = getattr(importlib.import_module(module), name)(**arguments)
     except PlusError as error:
         return wire.Failed(ModelLoadError(error.message), traceback.format_exc())
     except Exception as error:  # noqa: BLE001  the process border, as in answer()
@@ -169,7 +184,7 @@ def main() -> None:
     listener = Listener(inp)
     listener.start()
     try:
-        engine = load(sys.argv[1])
+        engine = load(sys.argv[1], json.loads(sys.argv[2]))
         if isinstance(engine, wire.Failed):
             wire.write(out, wire.encode(engine))
         else:

@@ -8,24 +8,25 @@ before all others; a caller is served at most 2 x workers passages ahead of what
 one child from its beginning to its end, but conversions never occupy all children, unless there is only one.
 """
 
+import json
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from types import MappingProxyType
+from typing import Any
 
 from chatterbox_plus.audio.clip import Samples
 from chatterbox_plus.engines import wire
 from chatterbox_plus.engines.base import EngineInfo, Passage, Piece, Reference
-from chatterbox_plus.engines.calls import Call, ConvertCall, SpeakCall, Work
+from chatterbox_plus.engines.calls import Call, ConvertCall, SpeakCall, WarmCall, Work
 from chatterbox_plus.engines.process import ChildProcess
+from chatterbox_plus.engines.slots import CLOSE_S, BeforeStart, Launch, Order, Slot
 from chatterbox_plus.errors import Cancelled, GenerationError, GenerationTimeout, ModelLoadError
 
 POLL_S = 0.05  # how often a waiting caller looks at its cancellation
-RENEW_WORKS = 100  # pieces of work: a start of 0.4 s is nothing to them
 GRACE_S = 0.5  # how long a child may take to come free after a cancellation
-CLOSE_S = 2.0  # how long children may take to leave when the host is closed
 
 logger = logging.getLogger("chatterbox_plus.engines")
 
@@ -39,31 +40,9 @@ class Health:
     busy: int  # children at work
     callers: int  # calls under way, waiting ones included
     restarts: int  # children that died or were killed in their work, so far
-    starting: int = 0  # children being started ahead of any work
-
-
-class _Order(Enum):
-    """What a child's thread does when it is not to work."""
-
-    START = auto()
-    REST = auto()
-    QUIT = auto()
-
-
-class _Slot:
-    """A place for a child, and the thread that drives it. Guarded by the host's lock."""
-
-    def __init__(self) -> None:
-        self.child: ChildProcess | None = None
-        self.loaded = False
-        self.work: Work | None = None
-        self.wanted = False  # to be started without work
-        self.error: ModelLoadError | None = None  # of the last start
-        self.thread: threading.Thread
-
-    @property
-    def idle(self) -> bool:
-        return self.loaded and self.work is None and self.child is not None and self.child.alive
+    starting: int = 0  # children being started, or loading their weights ahead of any request
+    loaded: int = 0  # children with their weights in memory
+    failure: str | None = None  # why the last try to load the engine failed, in words
 
 
 class EngineHost:
@@ -74,30 +53,34 @@ class EngineHost:
         describe: EngineInfo,
         factory: str,
         *,
+        arguments: Mapping[str, Any] = MappingProxyType({}),
         workers: int = 2,
         start_timeout_s: float = 60,
         idle_exit_s: float = 0,
         renew_bytes: int = 0,
+        before_start: BeforeStart | None = None,
     ) -> None:
         """Starts no child yet: that happens at the first call or by `warm_up`.
 
         factory: "package.module:Callable", imported and called in the child, where it must give an `Engine`.
+        arguments: its keyword arguments, as JSON has them.
         idle_exit_s: children without work for so long end, to be started again when needed; 0 = never.
         renew_bytes: a child that holds more memory than this is replaced between two pieces of work, but not before it
         has done RENEW_WORKS of them; 0 = never.
+        before_start: may wait until there is room for a child.
         """
         self.info = describe
-        self._factory = factory
-        self._start_timeout_s = start_timeout_s
         self._idle_exit_s = idle_exit_s
-        self._renew_bytes = renew_bytes
         self._lock = threading.RLock()  # re-entered when an abandoned generator is collected at an odd moment
         self._changed = threading.Condition(self._lock)  # there may be something to do for a child's thread
         self._calls: list[Call] = []  # the next to be served first
         self._progress_at = time.monotonic()  # of any child
         self._restarts = 0
+        self._failure: str | None = None
         self._closing = False
-        self._slots = [_Slot() for _ in range(workers)]
+        given = json.dumps(dict(arguments))
+        launch = Launch(describe, factory, given, start_timeout_s, renew_bytes, before_start)
+        self._slots = [Slot(self._lock, launch) for _ in range(workers)]
         for number, slot in enumerate(self._slots):
             slot.thread = threading.Thread(
                 target=self._drive, args=(slot,), name=f"{describe.name}-{number}", daemon=True
@@ -147,6 +130,7 @@ class EngineHost:
         cancel: threading.Event,
         timeout_s: float,
         lane: int = 0,
+        watermark: bool = False,
     ) -> Iterator[Samples]:
         """Say a recording again in the target's voice: mono blocks (n,) at `rate` Hz in, mono blocks at info.rate out.
 
@@ -154,7 +138,7 @@ class EngineHost:
         block) ahead of the engine; what it raises comes out of here as it is. An input that may block for long should
         watch the same `cancel`: nothing else is looked at meanwhile. timeout_s and errors as in `speak`.
         """
-        call = ConvertCall(self._lock, wire.Convert(rate, target.digest, chunk_s, overlap_s), target, lane)
+        call = ConvertCall(self._lock, wire.Convert(rate, target.digest, chunk_s, overlap_s, watermark), target, lane)
         source = iter(blocks)
         self._enter(call)
         try:
@@ -186,15 +170,57 @@ class EngineHost:
                 if slot.error is not None:
                     raise slot.error
 
+    def prepare(self, tasks: frozenset[str], *, cancel: threading.Event, timeout_s: float) -> None:
+        """Start a child and wait until it has loaded what these of `base.TASKS` need.
+        Raises Cancelled, GenerationTimeout, GenerationError, ModelLoadError."""
+        call = WarmCall(self._lock, tasks)
+        self._enter(call)
+        try:
+            with self._lock:
+                self._wait(call, cancel, timeout_s)
+                call.finish()
+        finally:
+            self._leave(call, GRACE_S)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for anything of it."""
+        with self._lock:
+            return not self._calls and not any(slot.work is not None or slot.wanted for slot in self._slots)
+
+    @property
+    def occupied(self) -> bool:
+        """Whether it has a child, loaded or not."""
+        return any(slot.child is not None for slot in self._slots)
+
+    @property
+    def used_at(self) -> float:
+        """When a child last came free (time.monotonic)."""
+        return self._progress_at
+
+    def unload(self) -> bool:
+        """End its children, if nobody waits for anything; they are started again when needed. False: somebody does."""
+        with self._lock:
+            if not self.idle:
+                return False
+            resting = [slot for slot in self._slots if slot.child is not None]
+            for slot in resting:
+                slot.dismissed = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closing or not any(slot.dismissed for slot in resting))
+            return not any(slot.loaded for slot in resting)  # work may have come first
+
     def health(self) -> Health:
         with self._lock:
             return Health(
                 workers=len(self._slots),
-                running=sum(slot.loaded and slot.child is not None and slot.child.alive for slot in self._slots),
+                running=sum(slot.running for slot in self._slots),
                 busy=sum(slot.work is not None for slot in self._slots),
                 callers=len(self._calls),
                 restarts=self._restarts,
-                starting=sum(slot.wanted for slot in self._slots),
+                starting=sum(slot.starting for slot in self._slots),
+                loaded=sum(slot.has_weights for slot in self._slots),
+                failure=self._failure,
             )
 
     def close(self) -> None:
@@ -246,53 +272,52 @@ class EngineHost:
             call.over = True
             self._calls.remove(call)
             for work in call.active:
-                if work.child is not None:
-                    work.child.send(wire.encode(wire.Cancel()))
-                    work.deadline = threading.Timer(grace_s, self._kill, (work,))
-                    work.deadline.daemon = True
-                    work.deadline.start()
+                work.call_off(grace_s)
             call.changed.notify_all()
-
-    def _kill(self, work: Work) -> None:
-        with self._lock:
-            if work in work.call.active and work.child is not None:
-                work.child.kill()
 
     # The children's side
 
-    def _drive(self, slot: _Slot) -> None:
+    def _drive(self, slot: Slot) -> None:
         """The life of a child's thread."""
         while True:
             match self._next(slot):
                 case Work() as work:
                     self._perform(slot, work)
-                    self._renew(slot)
-                case _Order.START:
+                    if slot.outgrown():
+                        slot.stop()
+                        with self._lock:
+                            slot.wanted = True
+                case Order.START:
                     self._start_ahead(slot)
-                case _Order.REST:
-                    self._stop(slot)
-                case _Order.QUIT:
-                    self._stop(slot)
+                case Order.REST:
+                    slot.stop()
+                    with self._lock:
+                        slot.dismissed = False
+                        self._changed.notify_all()
+                case Order.QUIT:
+                    slot.stop()
                     return
 
-    def _next(self, slot: _Slot) -> Work | _Order:
+    def _next(self, slot: Slot) -> Work | Order:
         """Wait for something to do."""
         with self._lock:
             idle_since = time.monotonic()
             while not self._closing:
                 if slot.wanted:
-                    return _Order.START
+                    return Order.START
                 if (work := self._take(slot)) is not None:
-                    slot.work = work
+                    slot.work, slot.dismissed = work, False
                     self._changed.notify_all()  # the next one may be somebody else's
                     return work
+                if slot.dismissed:
+                    return Order.REST
                 left = idle_since + self._idle_exit_s - time.monotonic()
                 if self._idle_exit_s and slot.child is not None and left <= 0:
-                    return _Order.REST
+                    return Order.REST
                 self._changed.wait(left if self._idle_exit_s and slot.child is not None else None)
-            return _Order.QUIT
+            return Order.QUIT
 
-    def _take(self, slot: _Slot) -> Work | None:
+    def _take(self, slot: Slot) -> Work | None:
         """The next unit of the first caller in line that has one; it then stands at the end of the line."""
         if not slot.idle and any(other.idle for other in self._slots):
             return None  # theirs: they need not be started first
@@ -306,19 +331,22 @@ class EngineHost:
                 return work
         return None
 
-    def _perform(self, slot: _Slot, work: Work) -> None:
+    def _perform(self, slot: Slot, work: Work) -> None:
         call = work.call
         error: GenerationError | ModelLoadError | None = None
         try:
-            child = self._started(slot)
-            if self._send(child, work):
+            child = slot.start(lambda: not (call.over or self._closing))
+            if slot.give(work):
                 self._receive(child, work)
         except ModelLoadError as failure:
             error = failure
+            self._failure = failure.message
+        except Cancelled:
+            pass  # nobody is left to be told
         except EOFError:
             what = "converting" if call.converts else "speaking this passage"
             error = GenerationError(f"the engine stopped while {what}; it has been restarted: try again")
-            code = self._stop(slot)
+            code = slot.stop()
             logger.log(
                 logging.INFO if call.over else logging.ERROR,
                 "the %s engine ended with exit code %s while %s%s",
@@ -337,32 +365,6 @@ class EngineHost:
                 call.fail(work, error)
             self._changed.notify_all()
 
-    def _renew(self, slot: _Slot) -> None:
-        """Replaces a child that has grown too large: a library may leak a little at every call, and we can run for
-        months."""
-        child = slot.child
-        if not self._renew_bytes or child is None or child.works < RENEW_WORKS:
-            return
-        if child.memory_bytes() <= self._renew_bytes:
-            return
-        logger.info("the %s engine's process is renewed: it held %d MB", self.info.name, child.memory_bytes() >> 20)
-        self._stop(slot)
-        with self._lock:
-            slot.wanted = not self._closing
-
-    def _send(self, child: ChildProcess, work: Work) -> bool:
-        """Hand the work over, unless it has been called off meanwhile."""
-        with self._lock:
-            if work.call.over:
-                return False
-            if work.call.reference is not None:
-                child.remember(work.call.reference)
-            child.send(work.request)
-            child.works += 1
-            work.child = child
-            work.call.progress()
-            return True
-
     def _receive(self, child: ChildProcess, work: Work) -> None:
         """Until the last answer. Raises EOFError when the child dies."""
         last = False
@@ -372,55 +374,25 @@ class EngineHost:
                 logger.error("the %s engine failed\n%s", self.info.name, reply.details)
             with self._lock:
                 if isinstance(reply, wire.Failed):
+                    if isinstance(reply.error, ModelLoadError):
+                        self._failure = reply.error.message
                     work.call.fail(work, reply.error)
                     return
+                self._failure = None
                 last = work.call.receive(reply, work)
+                child.answered = True
                 self._progress_at = time.monotonic()
 
-    def _start_ahead(self, slot: _Slot) -> None:
+    def _start_ahead(self, slot: Slot) -> None:
         error: ModelLoadError | None = None
         try:
-            self._started(slot)
+            slot.start(lambda: not self._closing)
         except ModelLoadError as failure:
             error = failure
+        except Cancelled:
+            pass  # the host is being closed
         with self._lock:
+            self._failure = None if error is None else error.message
             slot.error = error
             slot.wanted = False
             self._changed.notify_all()
-
-    def _started(self, slot: _Slot) -> ChildProcess:
-        """The slot's child, started if it is not there. Raises ModelLoadError."""
-        if slot.child is not None and slot.child.alive:
-            return slot.child
-        self._stop(slot)  # it died without work
-        try:
-            slot.child = child = ChildProcess(self._factory, self.info.name)
-        except OSError as error:
-            logger.exception("no process for the %s engine", self.info.name)
-            raise ModelLoadError("no process could be started for the engine") from error
-        patience = threading.Timer(self._start_timeout_s, child.kill)
-        patience.daemon = True
-        patience.start()
-        try:
-            reply = child.receive()
-        except EOFError as error:
-            code = self._stop(slot)
-            logger.error("the %s engine ended with exit code %s while it was started", self.info.name, code)
-            raise ModelLoadError("the engine stopped, or took too long, while it was started") from error
-        finally:
-            patience.cancel()
-        if isinstance(reply, wire.Failed):
-            self._stop(slot)
-            logger.error("the %s engine could not be started\n%s", self.info.name, reply.details)
-            raise ModelLoadError(reply.error.message)
-        with self._lock:
-            slot.loaded = True
-        return child
-
-    def _stop(self, slot: _Slot) -> int | None:
-        """End the slot's child, if it has one; its exit code."""
-        with self._lock:
-            slot.loaded = False
-        code = None if slot.child is None else slot.child.stop(CLOSE_S)
-        slot.child = None
-        return code

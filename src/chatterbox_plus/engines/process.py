@@ -27,11 +27,11 @@ class ChildProcess:
     `send` may be called by any thread and never waits; `receive` and `stop` belong to the one thread that drives it.
     """
 
-    def __init__(self, factory: str, name: str) -> None:
-        """Raises OSError when no process can be started."""
+    def __init__(self, factory: str, name: str, arguments: str = "{}") -> None:
+        """arguments: JSON, the factory's keyword arguments. Raises OSError when no process can be started."""
         self._name = name
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "chatterbox_plus.engines.child", factory],
+            [sys.executable, "-P", "-m", "chatterbox_plus.engines.child", factory, arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -43,6 +43,7 @@ class ChildProcess:
         assert self._process.stderr is not None
         self._replies = self._process.stdout
         self.works = 0  # pieces of work it was given; its driver counts
+        self.answered = False  # whether it has done one: an engine may load its weights no earlier
         self._known: OrderedDict[str, None] = OrderedDict()
         self._outbox: queue.SimpleQueue[wire.Frame | None] = queue.SimpleQueue()
         self._threads = [

@@ -46,6 +46,14 @@ class Convert:
     target: str
     chunk_s: float
     overlap_s: float
+    watermark: bool = False
+
+
+@dataclass(frozen=True)
+class Warm:
+    """Host to child: load all that these tasks need. Answered by Warmed or Failed."""
+
+    tasks: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,11 @@ class Spoken:
 
 
 @dataclass(frozen=True)
+class Warmed:
+    """Child to host: what was to be loaded is loaded."""
+
+
+@dataclass(frozen=True)
 class Consumed:
     """Child to host: the engine has taken this many samples of its input; as many more may be sent."""
 
@@ -95,8 +108,8 @@ class Failed:
     details: str | None = None
 
 
-Request = Remember | Forget | Speak | Convert | Block | End | Cancel
-Reply = Ready | Spoken | Consumed | Block | End | Failed
+Request = Remember | Forget | Speak | Convert | Warm | Block | End | Cancel
+Reply = Ready | Spoken | Warmed | Consumed | Block | End | Failed
 Frame = Sequence[bytes | memoryview]
 
 _HEAD = struct.Struct("<II")  # bytes of the pickle, number of buffers; then a <Q length for each buffer

@@ -47,6 +47,9 @@ class BuiltinEngine:
         self._prints: dict[str, VoicePrint] = {}
         self._maps: dict[tuple[str, str], VoiceMap] = {}
 
+    def warm(self, tasks: frozenset[str]) -> None:
+        """Nothing is loaded later than at the start."""
+
     def speak(self, passage: Passage, reference: Reference | None, cancelled: IsCancelled) -> Piece:
         """Say one passage: mono at 24 kHz, 20 ms before the first sound and 50 ms after the last.
 
@@ -73,6 +76,7 @@ class BuiltinEngine:
         chunk_s: float,
         overlap_s: float,
         cancelled: IsCancelled,
+        watermark: bool = False,
     ) -> Iterator[Samples]:
         """Move a recording to the target's voice: mono at 24 kHz, the same length and timing.
 

@@ -4,7 +4,6 @@ A voice is `<language>` (the language's own) or `<language>+<variant>`: each of 
 any language. `describe` lists the variants for English only; `resolve_stock` takes every combination.
 """
 
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from pathlib import Path
 import espeakng_loader
 
 from chatterbox_plus.engines.base import EngineInfo, StockVoice
+from chatterbox_plus.engines.tags import find_tag
 from chatterbox_plus.errors import InvalidOption, ModelLoadError
 
 RATE = 24_000  # Hz, of all that the built-in engine gives
@@ -25,8 +25,6 @@ _ALIASES = {
     "nn": "nb", "iw": "he", "in": "id", "mo": "ro", "sh": "hr", "prs": "fa", "ckb": "ku", "arb": "ar", "jp": "ja",
     "es-us": "es-419", "en-ca": "en-us",
 }  # fmt: skip
-_SCRIPTS = "arab|armn|beng|cyrl|deva|geor|grek|gujr|guru|hans|hant|hebr|jpan|kore|latn|mlym|mymr|sinh|taml|telu|thai"
-_REGION_OR_SCRIPT = re.compile(rf"[a-z]{{2}}|\d{{3}}|{_SCRIPTS}")
 _FEMALE_FROM_HZ = 140  # a variant that does not say, with this lowest pitch or a higher one, is not called male
 
 
@@ -45,12 +43,22 @@ class _Variant:
     gender: str | None
 
 
-def describe() -> EngineInfo:
+class BuiltinInfo(EngineInfo):
+    """Finds voices by rule: any variant goes with any language, more than anybody would list."""
+
+    def resolve_stock(self, name: str, language: str | None = None) -> StockVoice | None:
+        return resolve_stock(name, language)
+
+
+@cache
+def describe() -> BuiltinInfo:
     """What the built-in engine can do. Raises ModelLoadError if espeak-ng's data is not there."""
     own = [_own(language) for language in _languages().values()]
     english = _languages()[DEFAULT_LANGUAGE]
-    return EngineInfo(
+    return BuiltinInfo(
         name="builtin",
+        title="built-in engine",
+        tags=_tags(),
         rate=RATE,
         languages=tuple(_languages()),
         voices=(*own, *(_with(english, variant) for variant in _variants().values())),
@@ -68,13 +76,7 @@ def resolve_language(tag: str) -> str:
 
     Raises InvalidOption for a language espeak-ng does not have.
     """
-    found = _find_language(tag)
-    if found is None:
-        shown = ", ".join(code for code in _languages() if len(code) == 2)
-        raise InvalidOption(
-            f"language {tag[:35]!r} is not one the built-in engine speaks: {shown} and others", param="language"
-        )
-    return found
+    return describe().resolve_language(tag)
 
 
 def resolve_stock(name: str, language: str | None = None) -> StockVoice | None:
@@ -120,14 +122,7 @@ def _with(language: _Language, variant: _Variant) -> StockVoice:
 
 
 def _find_language(tag: str) -> str | None:
-    parts = tag.strip().lower().replace("_", "-").split("-")
-    while parts:
-        code = _tags().get("-".join(parts))
-        if code is not None:
-            return code
-        if not _REGION_OR_SCRIPT.fullmatch(parts.pop()):
-            return None
-    return None
+    return find_tag(tag, _tags())
 
 
 def _find_variant(name: str) -> _Variant | None:
