@@ -43,15 +43,18 @@ class Call:
 class FakeStudio:
     def __init__(self, data: Path) -> None:
         self.library = Library(data / "reference_audio", data / "vc_inputs", data / "outputs", data / "temp")
-        self.engines = SimpleNamespace(
+        self.running = 2  # engine processes
+        self.engines: Any = SimpleNamespace(
             get=lambda model: SimpleNamespace(
-                info=SimpleNamespace(name="fake", preview=True), health=lambda: Health(2, self.running, 1, 1, 3)
+                info=SimpleNamespace(name="fake", preview=True),
+                health=lambda: Health(2, self.running, 1, 1, 3, loaded=self.running),
             ),
+            settled=True,
             running=lambda: {"fake": self.engines.get("auto")},
+            changed=lambda name: None,
         )
         self.decoder = Decoder(workers=1)  # the real one: uploads must decode
         self.busy = 1  # requests in the house
-        self.running = 2  # engine processes
         self.full = False
         self.calls: list[Call] = []
         self.entered = threading.Semaphore(0)  # a blocking request has reached us

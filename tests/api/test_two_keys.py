@@ -29,6 +29,14 @@ ADMINISTRATION = {
     ("GET", "/api/v1/cleanup/status"), ("GET", "/api/v1/errors/summary"), ("GET", "/api/v1/errors/recent"),
     ("GET", "/metrics"),
 }  # fmt: skip
+OF_MODELS: dict[tuple[str, str], list[dict[str, Any]]] = {
+    ("POST", "/api/v1/models/pull"): [{"json": {"model": "nothing"}}, {"json": {"model": "nano"}}],
+    ("GET", "/api/v1/models/pulls/{name}"): [{"path": "nano"}],
+    ("DELETE", "/api/v1/models/pulls/{name}"): [{"path": "nano"}],
+    ("DELETE", "/api/v1/models/{name}"): [{"path": "nano", "params": {"confirm": "true"}}],
+    ("POST", "/api/v1/models/{name}/unload"): [{"path": "builtin"}],
+}
+"""For admins, too."""
 
 
 def tone_wav(seconds: float) -> bytes:
@@ -214,13 +222,16 @@ def attempts(house: House) -> dict[tuple[str, str], list[dict[str, Any]]]:
         ],
         ("GET", "/outputs/{path}"): [{"path": name} for name in names],
         **dict.fromkeys(ADMINISTRATION, nothing),
+        **OF_MODELS,
         # Nothing here is anybody's
         **{
             ("GET", path): nothing
             for path in ("/v1/models", "/v1/audio/models", "/v1/audio/voices", "/api/v1/health", "/api/v1/ready",
-                         "/api/v1/config", "/api/v1/session")
+                         "/api/v1/config", "/api/v1/session", "/api/v1/models")
         },
         ("GET", "/v1/models/{model}"): [{"path": MARK}],
+        ("GET", "/api/v1/models/{name}"): [{"path": MARK}],
+        ("POST", "/api/v1/warmup"): [{"json": {"model": MARK}}, {"json": {"tasks": ["tts"]}}],
         ("POST", "/api/v1/session"): [{"json": {"key": f"cbp_00000000_{'a' * 43}"}}],
         ("DELETE", "/api/v1/session"): nothing,
     }  # fmt: skip
@@ -351,3 +362,15 @@ def test_the_log_says_which_key_asked_and_never_the_key(house: House) -> None:
     key = house.keys["anna"]
     assert f"key {key.split('_')[1]}" in log
     assert key.split("_", 2)[2] not in log
+
+
+def test_models_come_and_go_as_admins_say(house: House) -> None:
+    for (method, template), tries in OF_MODELS.items():
+        for one in tries:
+            more = dict(one)
+            path = filled(template, more.pop("path", ""))
+            assert house.ask("ben", method, path, **more).status_code == 403, path
+        more = dict(tries[0])  # none of these begins anything
+        path = filled(template, more.pop("path", ""))
+        assert house.ask("boss", method, path, **more).status_code in (404, 409, 422), path
+    assert house.ask("ben", "GET", "/api/v1/models").status_code == 200

@@ -31,11 +31,13 @@ def document() -> Document:
 
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server of our own, for the examples change things; with the input that they name."""
-    with live_server(tmp_path_factory.mktemp("examples")) as running:
+    """A server of our own, for the examples change things; with the input and the pull that they name."""
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:1", "NO_PROXY": "127.0.0.1"}
+    with live_server(tmp_path_factory.mktemp("examples"), env=nowhere) as running:
         recording = (running.data / "reference_audio" / "speaker1.wav").read_bytes()
         form = {"vc_input_file": ("interview.wav", recording)}
         assert requests.post(running.url + "/api/v1/vc_input", files=form, timeout=60).ok
+        assert requests.post(running.url + "/api/v1/models/pull", json={"model": "nano"}, timeout=60).ok
         yield running
 
 

@@ -149,7 +149,7 @@ async def metrics(state: AdminState) -> Response:
     """Requests, generations, times and the machine: since the start, and of the last hour."""
     machine = await state.watch.machine.get()
     folders = await state.watch.folders.get()
-    disk, engine = machine.disk if machine else None, engine_state(state)
+    disk, engine = machine.disk if machine else None, await engine_state(state)
     models_mb = round(machine.children_resident / MB, 1) if machine else None
     system = {
         "cpu_percent": machine.cpu_percent if machine else None,
@@ -201,7 +201,7 @@ async def resources(state: AdminState) -> Response:
         {
             "timestamp": now(),
             "directories": directories_of(state, folders),
-            "warnings": warnings_of(state, machine, folders, engine_state(state)),
+            "warnings": warnings_of(state, machine, folders, await engine_state(state)),
             "disk": {
                 **_room(machine),
                 "outputs_size_mb": round(folders.outputs.size_bytes / MB, 2),

@@ -22,6 +22,7 @@ from chatterbox_plus.api import (
     errors,
     inputs,
     mixed,
+    models,
     openai,
     outputs,
     pages,
@@ -32,6 +33,7 @@ from chatterbox_plus.api import (
     task_events,
     tasks,
     voices,
+    warmup,
 )
 from chatterbox_plus.api.access import Access
 from chatterbox_plus.api.bridge import Bridge
@@ -53,6 +55,8 @@ from chatterbox_plus.api.state import ApiState
 from chatterbox_plus.api.watch import Watch
 from chatterbox_plus.errors import ModelLoadError
 from chatterbox_plus.house import build_jobs, build_studio, open_keyring
+from chatterbox_plus.house_models import open_hub, open_shelf
+from chatterbox_plus.models.pulls import Pulls
 from chatterbox_plus.settings import Settings
 from chatterbox_plus.synthesis.studio import Studio
 
@@ -71,6 +75,7 @@ _CHAPTERS = (
     "voices",
     "conversion inputs",
     "outputs",
+    "models",
     "system",
     "administration",
     "access",
@@ -88,7 +93,7 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         threads = settings.models.workers + settings.api.queue_limit + SPARE_THREADS
         bridge = Bridge(threads, settings.api.request_timeout_seconds, metrics.made)
-        own = keyring = cleaner = jobs = None
+        own = keyring = cleaner = jobs = pulls = None
         beside: list[asyncio.Task[None]] = []
         try:
             if studio is None:
@@ -100,7 +105,8 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
             cleaner = Cleaner(used.library, settings)
             jobs = build_jobs(settings, used, keyring, metrics.made)
             watch = Watch(used.library, cleaner, jobs)
-            app.state.api = ApiState(settings, used, bridge, metrics, watch, jobs, keyring)
+            pulls = Pulls(open_shelf(settings), open_hub(settings), used.engines.changed)
+            app.state.api = ApiState(settings, used, bridge, metrics, watch, jobs, pulls, keyring)
             beside.append(asyncio.create_task(bridge.call(jobs.start)))
             cleaner.start()
             beside.append(asyncio.create_task(bridge.call(used.library.look_around)))
@@ -110,6 +116,8 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
         finally:
             for task in beside:
                 task.cancel()
+            if pulls is not None:
+                await bridge.call(pulls.close)
             if jobs is not None:
                 await bridge.call(jobs.close)
             if cleaner is not None:
@@ -150,6 +158,8 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
         asynchronous,
         batch,
         book,
+        models,
+        warmup,
         admin,
         cleanup,
         session,
@@ -164,7 +174,7 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
 def _started(settings: Settings) -> Studio:
     studio = build_studio(settings)
     try:
-        studio.start()
+        studio.start(preload=settings.models.preload_models)
     except ModelLoadError as error:  # requests will be told; the rest of the house works
         _log.error("%s", error.message)
     except BaseException:

@@ -18,7 +18,7 @@ from chatterbox_plus.api.replies import disposition, made_headers
 from chatterbox_plus.api.state import ApiState, State
 from chatterbox_plus.audio.formats import FORMATS, OPENAI_FORMATS
 from chatterbox_plus.errors import NotFound
-from chatterbox_plus.synthesis.options import SpeechOptions
+from chatterbox_plus.synthesis.options import SpeechOptions, belonging_to
 from chatterbox_plus.synthesis.voices import VoiceInfo
 
 router = APIRouter(tags=["OpenAI"])
@@ -28,7 +28,7 @@ NAMES = ("chatterbox-tts", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 CHARACTERS_PER_TOKEN = 4  # OpenAI's own rule of thumb for English text
 TOKENS_PER_SECOND = 25  # Chatterbox's speech tokens
 
-_OURS = ("language", "seed", "temperature", "exaggeration", "cfg_weight")
+_OURS = ("language", "seed", "disable_watermark", *sorted(belonging_to("model")))
 _MEANINGS: dict[int | str, str] = {
     "default": "Any other error.",  # and no 422, which these routes never answer
     400: "A field is missing or out of its range.",

@@ -12,6 +12,7 @@ from chatterbox_plus.api.metrics import Metrics
 from chatterbox_plus.api.watch import Watch
 from chatterbox_plus.errors import PermissionDenied
 from chatterbox_plus.jobs.queue import Jobs
+from chatterbox_plus.models.pulls import Pulls
 from chatterbox_plus.settings import Settings
 from chatterbox_plus.synthesis.studio import Studio
 
@@ -26,6 +27,7 @@ class ApiState:
     metrics: Metrics
     watch: Watch
     jobs: Jobs
+    models: Pulls
     keyring: Keyring | None = None  # None: nobody is asked for a key
     caller: Caller = ANYBODY
 

@@ -12,6 +12,9 @@ from chatterbox_plus.api.errors import Reply, envelope, now
 from chatterbox_plus.api.state import ApiState, State
 from chatterbox_plus.api.watch import Disk, Folders, Machine, Tasks
 from chatterbox_plus.audio.formats import INPUT_SUFFIXES, NATIVE_FORMATS, OPENAI_FORMATS
+from chatterbox_plus.engines.base import EngineInfo
+from chatterbox_plus.engines.host import Health
+from chatterbox_plus.engines.registry import AUTO
 from chatterbox_plus.errors import PlusError
 from chatterbox_plus.jobs.states import Status
 from chatterbox_plus.library.survey import Tally
@@ -31,6 +34,7 @@ _HEALTH_EXAMPLE = {
     "version": __version__,
     "models_loaded": {"tts": True, "vc": True},
     "engine": {"name": "builtin", "preview": True, "workers": 2, "running": 2, "busy": 0, "loads": 2},
+    "engines": [{"name": "builtin", "preview": True, "workers": 2, "running": 2, "busy": 0, "loads": 2}],
     "tasks": {"queued": 3, "running": 1, "paused": 0, "succeeded": 8, "failed": 0, "cancelled": 0, "working": True},
     "uptime_seconds": 3600.5,
     "uptime": "1h 0m 0s",
@@ -80,17 +84,14 @@ class EngineState:
     about: dict[str, Any] | None
     problem: str | None
     starting: bool = False
-
-    @property
-    def loaded(self) -> bool:
-        return self.about is not None and self.about["running"] > 0
+    loaded: bool = False
 
 
 @router.get("/api/v1/health", summary="Whether all is well", responses=_HEALTH)
 async def health(state: State) -> Response:
     """Liveness: 200 for as long as the process answers, and cheap. `engine` says who speaks, and whether that is only a
     preview voice."""
-    engine = engine_state(state)
+    engine = await engine_state(state)
     body = {
         "success": True,
         "message": "API is healthy" if engine.problem is None else "API is running without a voice",
@@ -111,6 +112,7 @@ async def health(state: State) -> Response:
         {
             **body,
             "engine": engine.about,
+            "engines": engines_of(state),
             "tasks": _tasks_of(tasks),
             "uptime_seconds": round(uptime_s, 1),
             "uptime": _spoken(uptime_s),
@@ -146,7 +148,7 @@ async def ready(request: Request, state: State) -> Response:
 async def _readiness(state: ApiState) -> tuple[Literal["ready", "loading", "degraded", "stopping"], str | None]:
     if state.bridge.stopping:
         return "stopping", "the server is being stopped"
-    engine = engine_state(state)
+    engine = await engine_state(state)
     if engine.starting and not engine.loaded:
         return "loading", "the engine is being started"
     if engine.problem is not None:
@@ -215,24 +217,35 @@ def about() -> dict[str, Any]:
     }
 
 
-def engine_state(state: ApiState) -> EngineState:
+async def engine_state(state: ApiState) -> EngineState:
+    engines = state.studio.engines
     try:
-        host = state.studio.engines.get("auto")
+        host = engines.get(AUTO) if engines.settled else await state.bridge.call(engines.get, AUTO)
     except PlusError as error:
         return EngineState(None, error.message)
     health = host.health()
-    about = {
-        "name": host.info.name,
-        "preview": host.info.preview,
+    about = _about(host.info, health)
+    models, problem = state.settings.models, health.failure
+    if not health.running and host.info.preview and models.preload_models and not models.idle_unload_s:
+        problem = "no engine is running: it could not be started, or has just stopped"
+    return EngineState(about, problem, health.starting > 0, health.loaded > 0)
+
+
+def _about(info: EngineInfo, health: Health) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "preview": info.preview,
         "workers": health.workers,
         "running": health.running,
         "busy": health.busy,
         "loads": health.running + health.restarts,
     }
-    problem = None
-    if not health.running and not state.settings.models.idle_unload_s:
-        problem = "no engine is running: it could not be started, or has just stopped"
-    return EngineState(about, problem, health.starting > 0)
+
+
+def engines_of(state: ApiState) -> list[dict[str, Any]]:
+    """All that are in memory."""
+    looked = [(host.info, host.health()) for host in state.studio.engines.running().values()]
+    return [_about(info, health) for info, health in looked if health.running]
 
 
 def warnings_of(

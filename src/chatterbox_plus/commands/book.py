@@ -186,6 +186,7 @@ def _report(order: BookOrder, made: "BookResult", paths: Sequence[Path]) -> dict
         "duration_s": round(made.duration_s, 3),
         "processing_s": round(made.processing_s, 3),
         "passages": made.passages,
+        "models": list(made.models),
         "seed": order.options.seed or BOOK_SEED,
     }
 

@@ -24,11 +24,11 @@ class Readers(Voices):
         super().__init__(studio.library, studio.decoder)
         self._given = given
 
-    def find(self, name: str | None, language: str | None) -> Speaker:
-        """See `Voices.find`."""
+    def stored(self, name: str | None) -> Speaker | None:
+        """See `Voices.stored`."""
         path = self._given.get((name or "").strip())
         if path is None:
-            return super().find(name, language)
+            return super().stored(name)
         return Speaker(path.name, recording=Voice.of(path, path.name, {}))
 
 
@@ -40,7 +40,7 @@ def with_readers(studio: "Studio", given: Mapping[str, Path]) -> "Studio":
 
 
 def order_digest(studio: "Studio", order: BookOrder) -> str:
-    """32 hex digits of all that is asked for, the content of recordings included. Raises as `Voices.find` does."""
+    """32 hex digits of all that is asked for, the content of recordings included. Raises as `Voices.stored` does."""
     book = order.book
     told = {
         "book": book.model_dump(mode="json"),
@@ -63,5 +63,6 @@ def _named(order: BookOrder) -> set[str]:
 
 
 def _recording(known: Voices, name: str) -> str | None:
-    recording = known.find(name, None).recording
+    speaker = known.stored(name)
+    recording = speaker.recording if speaker else None
     return file_digest(recording.path) if recording else None

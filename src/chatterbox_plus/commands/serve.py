@@ -173,7 +173,9 @@ def _introduce(settings: Settings, listener: socket.socket, studio: "Studio", ke
     server, info = settings.server, studio.engines.get("auto").info
     port = listener.getsockname()[1]
     host = "localhost" if server.host in ("0.0.0.0", "::", "127.0.0.1", "::1") else server.host
-    voice = f"{info.name}, a preview voice until a neural model is installed" if info.preview else info.name
+    others = [model.name for model in studio.engines.installed() if not model.preview]
+    hint = f"CHATTERBOX_MODEL={others[0]} makes {others[0]} speak" if others else "until a neural model is installed"
+    voice = f"{info.name}, a preview voice{';' if others else ''} {hint}" if info.preview else info.name
     lines = [
         f"Chatterbox Plus {__version__} is ready at http://{f'[{host}]' if ':' in host else host}:{port}",
         f"  speaks with: {voice}",

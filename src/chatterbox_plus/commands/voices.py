@@ -5,7 +5,6 @@ import sys
 from dataclasses import asdict
 
 from chatterbox_plus.commands import common
-from chatterbox_plus.engines.builtin.voices import resolve_language
 
 _EPILOG = """\
 examples:
@@ -25,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     with common.studio_of(common.settings_of(args)) as studio:
-        voices = studio.voice_list(resolve_language(args.language) if args.language else None)
+        voices = studio.voice_list(studio.engines.info().resolve_language(args.language) if args.language else None)
     if args.language:
         voices = [voice for voice in voices if voice.kind == "stock"]
     if args.json:

@@ -70,5 +70,6 @@ def make_book(studio: Studio, hand: Hand) -> Mapping[str, Any]:
         "total_duration_seconds": round(made.duration_s, 3),
         "processing_time_seconds": round(made.processing_s, 3),
         "passages": made.passages,
+        "models": list(made.models),
         "generation_seed_used": task.spec["seed"],
     }

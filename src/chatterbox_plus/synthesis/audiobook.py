@@ -52,7 +52,7 @@ _WRITERS: dict[str, Callable[[Sequence[Cue]], str]] = {"srt": to_srt, "vtt": to_
 
 @dataclass(frozen=True)
 class BookResult:
-    """files: what was made, in order. duration_s: of all of it."""
+    """files: what was made, in order. duration_s: of all of it. models: those that spoke."""
 
     files: tuple[MadeFile, ...]
     subtitles: tuple[MadeFile, ...]
@@ -60,6 +60,7 @@ class BookResult:
     duration_s: float
     processing_s: float
     passages: int
+    models: tuple[str, ...]
 
 
 @dataclass
@@ -100,18 +101,21 @@ class Audiobook:
         """commission: see `Studio.speak`; what was made for it before is taken up."""
         self._studio, self._order, self._commission, self._progress = studio, order, commission, progress
         self._cancel = PartEvent(cancel)
+        self._models: tuple[str, ...] = ()
         self._first: list[int] = []  # the number of each chapter's first passage, before any edit
         self._clock = Clock(commission.when)
         self._cover = base64.b64decode(order.book.cover) if order.book.cover else None
 
     def check(self) -> list[int]:
         """How many passages each chapter has. Raises what would be wrong while it is made: marks, voices, language."""
-        counts = []
+        counts, models = [], dict[str, None]()
         self._first = [0]
         for index in range(len(self._order.book.chapters)):
             narration = self.narration(index)
             counts.append(narration.passages)
+            models |= dict.fromkeys(narration.models)
             self._first.append(self._first[-1] + narration.count)
+        self._models = tuple(models)
         return counts
 
     def make(self) -> BookResult:
@@ -127,7 +131,9 @@ class Audiobook:
             {"title": text.title, "start_seconds": round(sum(seconds[:n]), 3), "duration_seconds": round(seconds[n], 3)}
             for n, text in enumerate(self._order.book.chapters)
         ]
-        return BookResult(made, subtitles, tuple(told), sum(seconds), self._clock.elapsed_s, sum(passages))
+        return BookResult(
+            made, subtitles, tuple(told), sum(seconds), self._clock.elapsed_s, sum(passages), self._models
+        )
 
     # Chapters
 
@@ -311,7 +317,11 @@ class Audiobook:
     def _commit(self, place: Reservation, suffix: str, seconds: float) -> tuple[MadeFile, tuple[MadeFile, ...]]:
         outputs, book = self._studio.library.outputs, self._order.book
         sent = self._order.options.model_dump(mode="json", exclude_unset=True, exclude={"text"})
-        info = {"duration_seconds": round(seconds, 3), "seed_used": self._commission.seed}
+        info = {
+            "duration_seconds": round(seconds, 3),
+            "seed_used": self._commission.seed,
+            "models": list(self._models),
+        }
         about = {"title": book.title, "author": book.author, "chapters": [c.title for c in book.chapters]}
         name = suffix.removeprefix(".")
         sidecar = Generation("book", sent, info, {name: place.name(suffix)}, {"book": about}, self._clock.when)

@@ -98,6 +98,7 @@ class ConversionJob:
                 cancel=self.cancel,
                 timeout_s=self._timeout_s,
                 lane=self._lane,
+                watermark=self._host.info.marks_audio and not self._options.disable_watermark,
             )
             with closing_after(blocks := through(Resampler(self._host.info.rate, self.sound.rate), converted)):
                 for block in blocks:

@@ -76,6 +76,11 @@ class Narration:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """Those that speak, each once."""
+        return tuple(dict.fromkeys(part.host.info.name for part in self.parts if isinstance(part, Turn)))
+
+    @property
     def texts(self) -> list[str]:
         """What is said in one go each, as it stands in the text."""
         said = []

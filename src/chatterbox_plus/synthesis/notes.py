@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
-from chatterbox_plus.engines.base import EngineInfo
+from chatterbox_plus.engines.base import EngineInfo, Reference
+from chatterbox_plus.engines.chatterbox.languages import TAGS
 from chatterbox_plus.synthesis.options import ConversionOptions, JoinOptions, Options, SpeechOptions, belonging_to
+from chatterbox_plus.synthesis.voices import OPENAI_VOICES, Speaker
 from chatterbox_plus.text.scripts import foreign_script, has_kanji
 
 _NEEDS = {
@@ -53,10 +55,31 @@ def speech_notes(sent: SpeechOptions, info: EngineInfo, *, judge: bool = False) 
     return notes + _watermark(sent.disable_watermark, info)
 
 
+def voice_notes(speaker: Speaker, reference: Reference | None, info: EngineInfo) -> list[str]:
+    """Remarks on a voice that will not sound as somebody may expect."""
+    if reference is not None and 0 < reference.clip.duration_s < info.reference_s:
+        return [
+            f"the recording of {speaker.name} is {reference.clip.duration_s:.1f} s long: "
+            f"the {info.title} knows a voice well from {info.reference_s:g} s on"
+        ]
+    if speaker.name.lower() in OPENAI_VOICES and speaker.stock is None and speaker.recording is None:
+        return [
+            f"{speaker.name} is the voice that came with the {info.title}: "
+            f"store a recording under that name to hear another one"
+        ]
+    return []
+
+
 def text_notes(text: str, language: str, info: EngineInfo) -> list[str]:
     """Remarks on text that is not read as its writer would read it."""
     remark = foreign_script(text, language)
     notes = [remark] if remark else []
+    lowered = text.lower()
+    if read_out := [tag for tag in TAGS if tag in lowered and tag not in info.sounds]:
+        whose = info.title or f"{info.name} engine"
+        notes.append(f"{', '.join(read_out)} will be read out as words: the {whose} performs no sounds")
+    if language in info.remarks:
+        notes.append(info.remarks[language])
     if info.preview and language == "ja" and has_kanji(text):
         notes.append(f"the {info.name} engine cannot read kanji and spells them out: write kana")
     return notes

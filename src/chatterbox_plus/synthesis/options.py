@@ -93,6 +93,21 @@ class SpeechOptions(Options):
     cfg_weight: float | None = Field(
         None, ge=0, le=2, description="How close to the text and voice.", json_schema_extra=_MODEL
     )
+    top_p: float | None = Field(
+        None, gt=0, le=1, description="Only the likeliest sounds with this share.", json_schema_extra=_MODEL
+    )
+    top_k: int | None = Field(
+        None, ge=0, le=10_000, description="Only so many of the likeliest sounds; 0 = all.", json_schema_extra=_MODEL
+    )
+    min_p: float | None = Field(
+        None, ge=0, le=1, description="Only sounds this likely, relative to the likeliest.", json_schema_extra=_MODEL
+    )
+    repetition_penalty: float | None = Field(
+        None, ge=1, le=3, description="How much a sound said before is avoided.", json_schema_extra=_MODEL
+    )
+    steps: int | None = Field(
+        None, ge=1, le=50, description="Of the decoder: more are finer and slower.", json_schema_extra=_MODEL
+    )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="0 = a new one each time; the reply says which was used.")
 
     num_candidates_per_chunk: int = Field(3, ge=1, le=10, description="Takes to choose from.", json_schema_extra=_JUDGE)

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from chatterbox_plus.engines.base import EngineInfo, Passage, Word
-from chatterbox_plus.engines.builtin.voices import resolve_language
 from chatterbox_plus.errors import InvalidOption
 from chatterbox_plus.synthesis.options import MAX_SEED, SpeechOptions, belonging_to
 from chatterbox_plus.synthesis.voices import Speaker
 from chatterbox_plus.text.normalize import TextRules
-from chatterbox_plus.text.passages import Grouping, TextPassage, passages
+from chatterbox_plus.text.passages import MAX_CHARS, Grouping, TextPassage, passages
 from chatterbox_plus.text.sound_words import parse
 from chatterbox_plus.text.spans import Spoken
 
@@ -76,9 +75,9 @@ class Plan:
         return sum(len(p.passage.text) for p in self.passages)
 
 
-def language_of(options: SpeechOptions, speaker: Speaker) -> str:
-    """What the text is read in. Raises InvalidOption for a language nobody speaks."""
-    return resolve_language(options.language or speaker.language or DEFAULT_LANGUAGE)
+def language_asked(options: SpeechOptions, speaker: Speaker) -> str:
+    """What the text is to be read in, as it was asked for."""
+    return options.language or speaker.language or DEFAULT_LANGUAGE
 
 
 def make_plan(
@@ -90,7 +89,7 @@ def make_plan(
 
     Raises InvalidOption for a sound-word rule that cannot be read or a language nobody speaks, NothingToSay.
     """
-    language = language_of(options, speaker)
+    language = info.resolve_language(language_asked(options, speaker))
     seed = options.seed or seed or new_seed()
     rules = TextRules(
         to_lowercase=options.to_lowercase,
@@ -102,12 +101,20 @@ def make_plan(
     )
 
     def cut(text: str) -> list[TextPassage]:
-        return passages(Spoken.of(text), language, grouping=_grouping(options, info), rules=rules)
+        return passages(
+            Spoken.of(text),
+            language,
+            grouping=_grouping(options, info),
+            rules=rules,
+            max_chars=info.passage_chars.get(language, MAX_CHARS),
+            sounds=info.sounds,
+        )
 
     original = cut(options.text)
     if not original:
         raise NothingToSay("nothing of the text is left to say once the text rules were applied", param="text")
     given = _model_options(options, info)
+    watermark = info.marks_audio and not options.disable_watermark
     said: Counter[str] = Counter()
     planned: list[PlannedPassage] = []
     text, at = "", 0  # the text with its edits, and how much of the original it has
@@ -126,8 +133,10 @@ def make_plan(
             words = part.spoken.text
             own = passage_seed(edit.seed or seed, words, said[words])
             said[words] += 1
-            passage = Passage(len(planned), words, language, own, speaker.stock, given)
+            passage = Passage(len(planned), words, language, own, speaker.stock, given, watermark)
             planned.append(PlannedPassage(passage, part.spoken, part.pause_s, number, base))
+    for each in planned:
+        info.check_text(each.passage.text, language)
     return Plan(tuple(planned), seed, language, text + options.text[at:], len(original))
 
 

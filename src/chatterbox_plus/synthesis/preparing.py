@@ -13,8 +13,8 @@ from chatterbox_plus.audio.decode import Decoder
 from chatterbox_plus.audio.stage import closing_after
 from chatterbox_plus.engines.base import Passage, Piece, Reference
 from chatterbox_plus.engines.host import EngineHost
-from chatterbox_plus.engines.registry import Engines
-from chatterbox_plus.errors import BadRequest, InvalidOption, PermissionDenied
+from chatterbox_plus.engines.registry import AUTO, BUILTIN, MODELS, Engines
+from chatterbox_plus.errors import BadRequest, InvalidOption, NotFound, PermissionDenied
 from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.synthesis.commission import Commission
@@ -25,12 +25,13 @@ from chatterbox_plus.synthesis.job import Clock
 from chatterbox_plus.synthesis.joining import JoinJob
 from chatterbox_plus.synthesis.narration import Break, Narration, Turn
 from chatterbox_plus.synthesis.options import ConversionOptions, FileSegment, JoinOptions, SpeechOptions
-from chatterbox_plus.synthesis.plan import NO_EDITS, Edits, NothingToSay, language_of, make_plan
+from chatterbox_plus.synthesis.plan import DEFAULT_LANGUAGE, NO_EDITS, Edits, NothingToSay, language_asked, make_plan
 from chatterbox_plus.synthesis.progress import Progress
 from chatterbox_plus.synthesis.sources import Fetched, Sources, is_url
 from chatterbox_plus.synthesis.speech import SpeechJob, SpeechLimits
 from chatterbox_plus.synthesis.takes import Takes
 from chatterbox_plus.synthesis.voices import Speaker, Voices
+from chatterbox_plus.synthesis.watermark import check_watermark
 from chatterbox_plus.text.markup import Pause
 from chatterbox_plus.text.markup import parse as parse_marks
 
@@ -70,19 +71,16 @@ class Preparing:
     def check_speech(self, options: SpeechOptions, *, plan: bool = True) -> None:
         """Raises what `speak` would raise about the request itself, without a sound. plan: read the text, too."""
         self._limits.check(options.text)
-        name = options.reference_audio_filename or ""
-        speaker = Speaker(name) if is_url(name) else self.voices.find(name, options.language)
-        filled = self._filled(options, speaker)
-        host = self._host(filled.model)
+        speaker, filled, host = self._who(options)
         if plan:
             make_plan(filled, speaker, host.info, 1)
         else:
-            language_of(filled, speaker)
+            host.info.resolve_language(language_asked(filled, speaker))
 
     def check_conversion(self, options: ConversionOptions, *, source: bool = False, target: bool = False) -> None:
         """Raises what `convert` would raise about what is named. source, target: whether a file is given instead."""
         filled = with_defaults(options, self._conversion_defaults)
-        self._host(filled.model)
+        check_watermark(filled.disable_watermark, self._host(filled.model).info)
         name = filled.input_audio_source
         if not source and not name:
             raise BadRequest("no recording to convert: send input_audio_source", param="input_audio_source")
@@ -111,21 +109,18 @@ class Preparing:
         clock = Clock(commission.when if commission else None)
         self._limits.check(sent.text)
         name, sounds_like = sent.reference_audio_filename or "", None
-        if reference:
-            speaker = Speaker(reference.name)
-        elif is_url(name):
-            self._host(sent.model, any_model)  # an unknown model is known before a long download
+        # Whatever is wrong with the request is known before a long download.
+        speaker, options, host = self._who(sent, any_model, Speaker(reference.name) if reference else None)
+        if not reference and is_url(name):
             name, sounds_like = self._reference_at(name, cancel, "reference_audio_filename")
-            sent, speaker = sent.model_copy(update={"reference_audio_filename": name}), Speaker(name)
-        else:
-            speaker = self.voices.find(name, sent.language)
-        options = self._filled(sent, speaker)
+            sent, options = (each.model_copy(update={"reference_audio_filename": name}) for each in (sent, options))
+            speaker = Speaker(name)
         path = reference or (speaker.recording.path if speaker.recording else None)
         return SpeechJob(
             sent,
             options,
             speaker,
-            self._host(options.model, any_model),
+            host,
             self.voices.reference(path, speaker.name, cancel) if path else sounds_like,
             self.library,
             limits=self._limits,
@@ -151,6 +146,7 @@ class Preparing:
         clock = Clock(commission.when if commission else None)
         options = with_defaults(sent, self._conversion_defaults)
         host = self._host(options.model)
+        check_watermark(options.disable_watermark, host.info)
         return ConversionJob(
             sent,
             options,
@@ -239,11 +235,7 @@ class Preparing:
         name = asked.reference_audio_filename or ""
         if is_url(name):
             raise InvalidOption("this needs a stored voice, not a URL", param="reference_audio_filename")
-        speaker = self.voices.find(name, asked.language or language)
-        options = self._filled(asked, speaker)
-        if options.language is None and speaker.language is None:
-            options = options.model_copy(update={"language": language})
-        host = self._host(options.model)
+        speaker, options, host = self._who(asked, language=language)
         try:
             plan = make_plan(options, speaker, host.info, seed, edits)
         except NothingToSay:
@@ -263,12 +255,48 @@ class Preparing:
             with closing_after(pieces := speak(passages, reference, cancel=cancel, timeout_s=self._limits.timeout_s)):
                 yield from pieces
 
+    def _who(
+        self, sent: SpeechOptions, any_model: bool = False, speaker: Speaker | None = None, language: str | None = None
+    ) -> tuple[Speaker, SpeechOptions, EngineHost]:
+        """Who speaks, the request with its defaults filled in, and the engine.
+
+        speaker: one that comes with the request. language: of the text, where neither request nor voice have one.
+        Raises what is wrong with voice, language or model.
+        """
+        name = sent.reference_audio_filename or ""
+        if speaker is None:
+            speaker = Speaker(name) if is_url(name) else self.voices.stored(name)
+        options = self._filled(sent, speaker or Speaker(name))
+        if options.language is None and language is not None and (speaker is None or speaker.language is None):
+            options = options.model_copy(update={"language": language})
+        host = self._host(options.model, any_model, options.language)
+        if speaker is None:
+            speaker, host = self._stock(name, options, host)
+        elif not host.info.default_voice and speaker == Speaker("default"):
+            raise InvalidOption(
+                f"the {host.info.title} came without a voice of its own: name a recording",
+                param="reference_audio_filename",
+            )
+        check_watermark(options.disable_watermark, host.info)
+        return speaker, options, host
+
+    def _stock(self, name: str, options: SpeechOptions, host: EngineHost) -> tuple[Speaker, EngineHost]:
+        """An engine's own voice of that name. Who leaves the model open may name a voice of the built-in engine."""
+        try:
+            return self.voices.stock(name, options.language, host.info), host
+        except NotFound:
+            if self.engines.get(AUTO, options.language or DEFAULT_LANGUAGE) is not host or options.model in MODELS[1:]:
+                raise
+            builtin = self.engines.get(BUILTIN)
+            return self.voices.stock(name, options.language, builtin.info), builtin
+
     def _filled(self, sent: SpeechOptions, speaker: Speaker) -> SpeechOptions:
         own = (f"default_parameters of the voice {speaker.name}", speaker.defaults)
         return with_defaults(sent, own, self._speech_defaults)
 
-    def _host(self, model: str, any_model: bool = False) -> EngineHost:
-        return self.engines.get_or_auto(model) if any_model else self.engines.get(model)
+    def _host(self, model: str, any_model: bool = False, language: str | None = None) -> EngineHost:
+        get = self.engines.get_or_auto if any_model else self.engines.get
+        return get(model, language or DEFAULT_LANGUAGE)
 
     def _source(
         self, name: str | None, path: Path | None, path_name: str | None, holds: ExitStack, cancel: Event

@@ -22,7 +22,7 @@ from chatterbox_plus.synthesis.commission import Commission
 from chatterbox_plus.synthesis.export import SPEECH_MP3_BIT_RATE, UNCUT, MadeFile, Sound
 from chatterbox_plus.synthesis.finish import Finish
 from chatterbox_plus.synthesis.job import Clock, Destination, Made, parameters
-from chatterbox_plus.synthesis.notes import speech_notes, text_notes
+from chatterbox_plus.synthesis.notes import speech_notes, text_notes, voice_notes
 from chatterbox_plus.synthesis.options import MAX_SEED, SpeechOptions
 from chatterbox_plus.synthesis.pipeline import Speaking, TimedWord
 from chatterbox_plus.synthesis.plan import NO_EDITS, make_plan
@@ -102,7 +102,11 @@ class SpeechJob:
         )
         self._uncut: Path | None = None
         self._uncut_bytes = 0
-        self._notes = [*speech_notes(sent, host.info), *text_notes(self._plan.text, self._plan.language, host.info)]
+        self._notes = [
+            *speech_notes(sent, host.info),
+            *voice_notes(speaker, reference, host.info),
+            *text_notes(self._plan.text, self._plan.language, host.info),
+        ]
         self.cancel = cancel
         self.model = host.info.name
         self.seed: int | None = self._plan.seed

@@ -4,16 +4,23 @@ Synchronous and thread-safe; every call takes an Event that stops its work withi
 """
 
 import copy
+import logging
 import sys
+import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
 from chatterbox_plus.audio.formats import FORMATS
 from chatterbox_plus.audio.stage import closing_after
+from chatterbox_plus.engines.base import TASKS
+from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.engines.registry import ModelInfo
+from chatterbox_plus.errors import Cancelled, PlusError
 from chatterbox_plus.library.writing import Reservation, writing
 from chatterbox_plus.synthesis.commission import Commission
 from chatterbox_plus.synthesis.export import Export, suffixes
@@ -24,6 +31,16 @@ from chatterbox_plus.synthesis.progress import Progress
 from chatterbox_plus.synthesis.results import ConversionResult, JoinResult, LiveAudio, Result, SpeechResult
 from chatterbox_plus.synthesis.starter import make_starter_files
 from chatterbox_plus.synthesis.voices import VoiceInfo
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WarmedUp:
+    """Which model was loaded, and how long it took."""
+
+    model: str
+    seconds: float
 
 
 class Studio(Preparing):
@@ -48,17 +65,44 @@ class Studio(Preparing):
         view.library, view.voices = library, self.voices.within(library)
         return view
 
-    def start(self) -> None:
-        """Warms up engine children and decoder, removes what a crash left, furnishes a fresh data folder; from now on
-        what other servers store is stored here, too."""
+    def start(self, *, preload: bool = True) -> None:
+        """Warms up decoder and engine, removes what a crash left, furnishes a fresh data folder; from now on what other
+        servers store is stored here, too. A neural model is loaded beside; that it failed is logged, and told to
+        whoever asks for it.
+
+        preload: whether the engine that `auto` means is started now, not by its first request.
+        """
         self.library.meet()
         self.library.follow()
         self.library.sweep()
         with ThreadPoolExecutor(1) as beside:
             decoder = beside.submit(self.decoder.warm_up)
-            self.engines.get().warm_up()
+            if preload and (host := self.engines.get()).info.preview:
+                host.warm_up()
+            elif preload:
+                threading.Thread(target=self._preload, args=(host,), name="preload", daemon=True).start()
             decoder.result()
         self.furnish()
+
+    def _preload(self, host: EngineHost) -> None:
+        try:
+            host.prepare(frozenset(TASKS), cancel=Event(), timeout_s=self._limits.timeout_s)
+        except Cancelled:
+            pass  # the house is closed already
+        except PlusError as error:
+            _log.error("the %s could not be loaded: %s", host.info.title or host.info.name, error.message)
+
+    def warm_up(self, model: str, tasks: frozenset[str], *, cancel: Event) -> WarmedUp:
+        """Load what a model needs for these of `engines.base.TASKS`.
+
+        Raises what `Engines.get` raises, ModelLoadError, Cancelled, GenerationTimeout.
+        """
+        began = time.monotonic()
+        host = self.engines.get(model)
+        if host.info.preview:
+            host.warm_up()  # all of its children: they share the work
+        host.prepare(tasks, cancel=cancel, timeout_s=self._limits.timeout_s)
+        return WarmedUp(host.info.name, time.monotonic() - began)
 
     def furnish(self) -> None:
         """Gives a fresh data folder its starter files, the same ones whatever defaults and limits anybody has set."""

@@ -33,6 +33,7 @@ def take_key(info: EngineInfo, passage: Passage, reference: Reference | None) ->
         "seed": passage.seed if info.seeded else None,
         "voice": passage.voice,
         "options": dict(sorted(passage.options.items())),
+        **({"watermark": True} if passage.watermark else {}),
         "reference": None if reference is None else reference.digest,
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

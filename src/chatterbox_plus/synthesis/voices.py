@@ -12,7 +12,6 @@ from typing import Any
 from chatterbox_plus.audio.decode import Decoder
 from chatterbox_plus.audio.quality import check_length
 from chatterbox_plus.engines.base import EngineInfo, Reference
-from chatterbox_plus.engines.builtin.voices import resolve_stock
 from chatterbox_plus.errors import NotFound
 from chatterbox_plus.library.library import Library
 from chatterbox_plus.library.records import Voice
@@ -81,10 +80,10 @@ class Voices:
         view._library = library
         return view
 
-    def find(self, name: str | None, language: str | None) -> Speaker:
-        """The speaker a request means.
+    def stored(self, name: str | None) -> Speaker | None:
+        """The speaker a request means, if it is nobody in particular or somebody whose recording is here; else None.
 
-        Raises NotFound; Ambiguous for a bare name that several files share; PermissionDenied for a name that leads out.
+        Raises Ambiguous for a bare name that several files share; PermissionDenied for a name that leads out.
         """
         wanted = (name or "").strip()
         if wanted.lower() in ("", "default"):
@@ -92,12 +91,21 @@ class Voices:
         try:
             recording = self.recording(wanted)
         except NotFound:
-            variant = OPENAI_VOICES.get(wanted.lower(), (wanted, None))[0]
-            stock = resolve_stock(variant, language)
-            if stock is None:
-                raise NotFound(f"voice not found: {wanted}", param="reference_audio_filename") from None
-            return Speaker(wanted, stock=stock.name, language=stock.language)
+            return None
         return Speaker(wanted, recording=recording, defaults=dict(recording.default_parameters))
+
+    def stock(self, name: str, language: str | None, info: EngineInfo) -> Speaker:
+        """The speaker a request means among an engine's own voices; the names OpenAI's clients know are voices of every
+        engine that can speak without a recording. Raises NotFound.
+        """
+        wanted = name.strip()
+        known = OPENAI_VOICES.get(wanted.lower())
+        stock = info.resolve_stock(known[0] if known else wanted, language)
+        if stock is not None:
+            return Speaker(wanted, stock=stock.name, language=stock.language)
+        if known and info.default_voice:
+            return Speaker(wanted)
+        raise NotFound(f"voice not found: {wanted}", param="reference_audio_filename")
 
     def recording(self, name: str) -> Voice:
         """The stored voice of that name. Raises as `find` does."""
@@ -134,9 +142,12 @@ class Voices:
         return reference
 
     def list(self, info: EngineInfo, language: str | None = None) -> list[VoiceInfo]:
-        """Stored voices, then the thirteen names OpenAI's clients know, then the engine's own."""
+        """Stored voices, then the thirteen names OpenAI's clients know, then the engine's own.
+
+        language: only the engine's own of it.
+        """
         files = [VoiceInfo(path, path, "file") for path in self._library.voices.files()]
-        wanted = language.lower() if language else None
+        wanted = (info.find_language(language) or language.lower()) if language else None
         stock = (v for v in self._stock(info) if wanted is None or (v.language or "").lower() == wanted)
         return [*files, *_ALIASES, *stock]
 

@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -13,6 +14,7 @@ from chatterbox_plus.text.spans import Spoken
 
 Grouping = Literal["each", "smart", "batch"]
 
+MAX_CHARS = 300  # of a passage, where an engine knows nothing better
 SMART_CHARS = 100  # smart: short sentences are joined until there are so many (the option's documented figure)
 BATCH_CHARS = 400  # batch: as many sentences as fit into so many (the option's documented figure)
 
@@ -53,32 +55,60 @@ def passages(
     language: str,
     *,
     rules: TextRules,
-    max_chars: int = 300,
+    max_chars: int = MAX_CHARS,
     grouping: Grouping = "smart",
+    sounds: Sequence[str] = (),
 ) -> list[TextPassage]:
-    """Normalise a text and cut it into passages of at most max_chars (batch: 400) characters.
+    """Normalise a text and cut it into passages of at most max_chars (batch: 400, if max_chars is not lower than usual)
+    characters.
 
+    sounds: marks that the engine performs, such as "[clear throat]": they are written as here whatever their case, stay
+    whole, and belong to the sentence before or after them in the line; a sound word changes one only by its brackets.
     Nothing is lost: joined, the passages are the normalised text but for white space. Passages never cross a paragraph.
     Only a text of which the rules leave nothing but white space has no passages.
     """
     if max_chars < 1:
         raise ValueError("max_chars must be at least 1")
+    mark = _any_of(tuple(sounds))
+    rules = replace(rules, sound_words=(*((sound, sound) for sound in sounds), *rules.sound_words))
     pieces: list[_Piece] = []
-    for sentence in sentences(normalize(spoken, rules, language), language):
-        pieces += _pieces(sentence, finish(sentence, rules, language), max_chars)
-    found = list(_grouped(pieces, grouping, max_chars))
+    for sentence in _with_marks(sentences(normalize(spoken, rules, language), language), mark):
+        pieces += _pieces(sentence, finish(sentence, rules, language), max_chars, mark)
+    found = list(_grouped(pieces, grouping, max_chars, mark))
     return [*found[:-1], TextPassage(found[-1].spoken, 0.0)] if found else []
 
 
-def _pieces(sentence: Spoken, finished: Spoken, max_chars: int) -> Iterator[_Piece]:
+@lru_cache
+def _any_of(sounds: tuple[str, ...]) -> re.Pattern[str]:
+    """Finds any of the marks; without marks, nothing."""
+    return re.compile("|".join(map(re.escape, sounds)) or r"(?!)")
+
+
+def _with_marks(found: list[Spoken], mark: re.Pattern[str]) -> list[Spoken]:
+    """Sentences, of which none is a mark alone that stands behind another in its line: "Very funny. [laugh]"."""
+    kept: list[Spoken] = []
+    for sentence in found:
+        rest, count = mark.subn("", sentence.text)
+        if count and kept and not any(c.isalnum() for c in rest) and not _ends_line(kept[-1].text):
+            kept[-1] = Spoken.join([kept[-1], sentence])
+        else:
+            kept.append(sentence)
+    return kept
+
+
+def _ends_line(sentence: str) -> bool:
+    return LINE_BREAK.search(sentence, len(sentence.rstrip())) is not None
+
+
+def _pieces(sentence: Spoken, finished: Spoken, max_chars: int, mark: re.Pattern[str]) -> Iterator[_Piece]:
     """A finished sentence, cut if it is too long; the raw one knows what white space followed."""
     if not finished:
         return
     body = sentence.text.rstrip()
     after = PARAGRAPH_PAUSE_S if PARAGRAPH.search(sentence.text, len(body)) else SENTENCE_PAUSE_S
-    unmarked = LINE_BREAK.search(sentence.text, len(body)) and not ENDED.search(body)
-    apart = after == PARAGRAPH_PAUSE_S or bool(unmarked)
-    cuts = list(_cuts(finished.text, max_chars))
+    unmarked = _ends_line(sentence.text) and not ENDED.search(mark.sub("", body).rstrip())
+    apart = after == PARAGRAPH_PAUSE_S or unmarked
+    cuts = list(_cuts(finished.text, max_chars, mark))
     for (start, _), (end, pause_s) in pairwise([(0, 0.0), *cuts]):
         if part := finished[start:end].strip():
             whole = end == len(finished)
@@ -86,15 +116,16 @@ def _pieces(sentence: Spoken, finished: Spoken, max_chars: int) -> Iterator[_Pie
             yield _Piece(part, blank, whole and apart, after if whole else pause_s)
 
 
-def _grouped(pieces: list[_Piece], grouping: Grouping, max_chars: int) -> Iterator[TextPassage]:
-    limit = BATCH_CHARS if grouping == "batch" else max_chars
+def _grouped(pieces: list[_Piece], grouping: Grouping, max_chars: int, mark: re.Pattern[str]) -> Iterator[TextPassage]:
+    # An engine that says less well than most is never asked for more than that.
+    limit = BATCH_CHARS if grouping == "batch" and max_chars >= MAX_CHARS else max_chars
     enough = {"each": 0, "smart": SMART_CHARS, "batch": limit}[grouping]
     group: _Piece | None = None
     for piece in pieces:
         if group is None:
             group = piece
             continue
-        then = _with_capital(piece.spoken) if group.pause_s == SENTENCE_PAUSE_S else piece.spoken
+        then = _with_capital(piece.spoken, mark) if group.pause_s == SENTENCE_PAUSE_S else piece.spoken
         joined = Spoken.join([group.spoken, then], " " if group.blank else "")
         if len(group.spoken) >= enough or len(joined) > limit or group.apart:
             yield TextPassage(group.spoken, group.pause_s)
@@ -105,20 +136,26 @@ def _grouped(pieces: list[_Piece], grouping: Grouping, max_chars: int) -> Iterat
         yield TextPassage(group.spoken, group.pause_s)
 
 
-def _with_capital(sentence: Spoken) -> Spoken:
-    """A sentence that follows another in one passage: engines hear no end in a full stop before a small letter."""
-    first = _LETTER.search(sentence.text)
+def _with_capital(sentence: Spoken, mark: re.Pattern[str]) -> Spoken:
+    """A sentence that follows another in one passage: engines hear no end in a full stop before a small letter.
+
+    It begins behind the marks that stand before it.
+    """
+    begin = 0
+    while (first := _LETTER.search(sentence.text, begin)) and (found := mark.match(sentence.text, first.start() - 1)):
+        begin = found.end()
     if first is None or len(first[0].upper()) != 1:
         return sentence
     capital = sentence[first.start() : first.end()].sub(_LETTER, first[0].upper())
     return Spoken.join([sentence[: first.start()], capital, sentence[first.end() :]])
 
 
-def _cuts(text: str, max_chars: int) -> Iterator[tuple[int, float]]:
+def _cuts(text: str, max_chars: int, mark: re.Pattern[str]) -> Iterator[tuple[int, float]]:
     """Where to cut a sentence so that no part is over max_chars, and the pause at each cut; the last is its end."""
     start = 0
+    inside = {at for found in mark.finditer(text) for at in range(found.start() + 1, found.end())}
     while len(text) - start > max_chars:
-        cut, pause_s = _cut(text, start, start + max_chars)
+        cut, pause_s = _cut(text, start, start + max_chars, inside)
         yield cut, pause_s
         start = cut
         while start < len(text) and text[start].isspace():
@@ -126,25 +163,25 @@ def _cuts(text: str, max_chars: int) -> Iterator[tuple[int, float]]:
     yield len(text), SENTENCE_PAUSE_S
 
 
-def _cut(text: str, start: int, end: int) -> tuple[int, float]:
+def _cut(text: str, start: int, end: int, inside: Collection[int]) -> tuple[int, float]:
     """The best cut in (start, end], end < len(text): after a clause mark unless that is early, at a blank, between
-    graphemes."""
+    graphemes. inside: places that are none, but for want of any other."""
     blank = 0
     for cut in range(end, start + (end - start) // 4, -1):
         before, after = text[cut - 1], text[cut]
         if before in _WIDE_MARKS or (before in _CLAUSE_MARKS and after.isspace()):
             return cut, CLAUSE_PAUSE_S
-        if not blank and after.isspace():
+        if not blank and after.isspace() and cut not in inside:
             blank = cut
     for cut in range(end, start, -1):
         if blank:
             break
-        if text[cut].isspace():
+        if text[cut].isspace() and cut not in inside:
             blank = cut
     if blank:
         return blank, WORD_PAUSE_S
     for cut in range(end, max(start, end - _MAX_CLUSTER), -1):
-        if grapheme_break(text, cut):
+        if grapheme_break(text, cut) and cut not in inside:
             return cut, WORD_PAUSE_S
     return end, WORD_PAUSE_S
 
