@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import audio, books, crowd, jobs, joining, library, reads, serving, speech
+from bench import audio, books, crowd, engine, jobs, joining, library, reads, serving, speech
 from bench.measure import Bench, Setting, machine
 from chatterbox_plus.errors import PlusError
 
@@ -19,7 +19,7 @@ BENCHES: dict[str, Bench] = {
     **books.BENCHES,
     **jobs.BENCHES,
 }
-SLOW = serving.SLOW_BENCHES | crowd.BENCHES
+SLOW = serving.SLOW_BENCHES | crowd.BENCHES | engine.BENCHES
 """Not among "all": only when named, or with --full."""
 
 
