@@ -1,6 +1,7 @@
 """An engine that says when it stops: the random weights of tests hardly ever do. Runs in children as
 "tests.engines.chatterbox.forced:ForcedEngine"."""
 
+import math
 import os
 from collections.abc import Callable
 
@@ -31,6 +32,7 @@ class ForcedEngine(ChatterboxEngine):
     third id is one without a sound. die: the process ends. pid: a piece of one sample that is this process's id.
     """
 
+    _fastest = math.inf
     attempts = 0  # of the passage in work
     tame = False  # whether it stops after all
 

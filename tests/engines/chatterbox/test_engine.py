@@ -15,7 +15,7 @@ from chatterbox_plus.audio.decode import Decoder
 from chatterbox_plus.audio.resample import resample
 from chatterbox_plus.engines.base import Passage, Reference
 from chatterbox_plus.engines.chatterbox.engine import ChatterboxEngine
-from chatterbox_plus.engines.chatterbox.guard import derived_seed
+from chatterbox_plus.engines.chatterbox.guard import FASTEST, derived_seed
 from chatterbox_plus.engines.chatterbox.watermark import Watermarker, installed
 from chatterbox_plus.errors import Cancelled, GenerationError, InvalidAudio, InvalidOption, MissingExtra
 from tests.engines.chatterbox.forced import ForcedEngine, forced_length
@@ -215,6 +215,15 @@ def test_a_model_that_runs_away_once_is_heard_with_the_derived_seed(
     assert engine.attempts == 2
     monkeypatch.setattr(ForcedEngine, "tame", True)
     np.testing.assert_array_equal(said, say(engine, passage(text, derived_seed(5, 1))))
+
+
+def test_speech_that_ends_long_before_its_text_is_an_error(
+    engines: dict[str, ForcedEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ForcedEngine, "_fastest", FASTEST)
+    with pytest.raises(GenerationError, match="ended too early"):
+        say(engines["nano"], passage("These words are many more than so few tokens can have said."))
+    assert engines["nano"].attempts == 2
 
 
 def test_a_long_text_is_quoted_in_short(engines: dict[str, ForcedEngine]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from chatterbox_plus.engines.chatterbox.guard import (
     CEILING,
+    FASTEST,
     TOKENS_PER_SECOND,
     Guard,
     Runaway,
@@ -104,3 +105,15 @@ def test_the_first_attempt_has_the_seed_and_the_others_one_of_their_own() -> Non
     assert seeds == [derived_seed(42, attempt) for attempt in range(5)]
     assert derived_seed(43, 1) != seeds[1]
     assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def test_a_text_said_faster_than_anybody_speaks_has_words_left_out() -> None:
+    text = "Forty letters take one second at the very least."
+    letters = sum(map(str.isalnum, text))
+    tokens = list(range(round(letters / FASTEST * TOKENS_PER_SECOND)))
+    assert Guard(text).problem(tokens[:-2]) is Runaway.HURRIED
+    assert Guard(text).problem([*tokens, 1]) is None
+
+
+def test_a_word_or_two_may_be_short() -> None:
+    assert Guard("Yes, please.").problem([1, 2]) is None

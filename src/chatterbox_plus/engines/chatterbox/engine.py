@@ -14,7 +14,7 @@ from chatterbox_plus.engines.chatterbox.devices import choose
 from chatterbox_plus.engines.chatterbox.ends import trimmed
 from chatterbox_plus.engines.chatterbox.families import RATE, describe
 from chatterbox_plus.engines.chatterbox.flow import draw_noise
-from chatterbox_plus.engines.chatterbox.guard import ATTEMPTS, Guard, Runaway, derived_seed
+from chatterbox_plus.engines.chatterbox.guard import ATTEMPTS, FASTEST, Guard, Runaway, derived_seed
 from chatterbox_plus.engines.chatterbox.model import Model
 from chatterbox_plus.engines.chatterbox.prints import CODES, PrintStore, VoicePrint
 from chatterbox_plus.engines.chatterbox.sampling import Sampling
@@ -30,6 +30,8 @@ _NOTHING_S = 0.1  # of silence for a text in which nothing can be spoken
 
 class ChatterboxEngine:
     """One model, on one device. The same passage, voice, options and seed give the same audio on the same device."""
+
+    _fastest = FASTEST  # letters a second; random weights are held to no pace
 
     def __init__(self, info: Mapping[str, Any], files: Mapping[str, str], device: str, prints: str) -> None:
         """info: arguments of `families.describe`. files: role -> path. prints: the folder of all models' voice prints.
@@ -126,7 +128,7 @@ class ChatterboxEngine:
         problem: str | None = None
         for attempt in range(ATTEMPTS):
             generator = torch.Generator().manual_seed(derived_seed(passage.seed, attempt))
-            watch = Guard(passage.text)
+            watch = Guard(passage.text, fastest=self._fastest)
             said = model.t3.generate(
                 voice.t3, text, sampling, generator, watch.limit, cancelled, watch, self._on_logits(passage)
             )

@@ -18,6 +18,8 @@ ATTEMPTS = 2  # once more with another seed, then it is an error
 _LETTER_S = 0.2
 _WIDE_S = 0.5  # of the scripts that are written without spaces and in full width
 _WORD_S = 0.8  # digits, capitals and signs: each can be a word of its own
+FASTEST = 45.0  # letters and digits a second: three times the ordinary. Whoever is faster has left some out
+_FEW = 20  # letters: a shorter text may be said in any time
 _SLACK_S = 3.0  # for a breath, a slow voice's first word, a sigh
 
 # The speech tokens of silence: 4299 is upstream's S3GEN_SIL, 4218 the one that greedy decoding is known to stick to.
@@ -34,6 +36,7 @@ class Runaway(StrEnum):
     LOOP = "it repeated itself"
     SILENT = "it fell silent"
     NOTHING = "it said nothing"
+    HURRIED = "it ended too early"
 
 
 def token_limit(text: str, ceiling: int = CEILING) -> int:
@@ -53,7 +56,10 @@ def derived_seed(seed: int, attempt: int) -> int:
 class Guard:
     """Watches one passage being said, token by token."""
 
-    def __init__(self, text: str, ceiling: int = CEILING) -> None:
+    def __init__(self, text: str, ceiling: int = CEILING, fastest: float = FASTEST) -> None:
+        """ceiling: tokens. fastest: letters a second that may be said."""
+        letters = sum(map(str.isalnum, text))
+        self._least = letters / fastest * TOKENS_PER_SECOND if letters >= _FEW else 0
         self.limit = token_limit(text, ceiling)
         self.runaway: Runaway | None = None
         self._count = self._silent = 0
@@ -77,7 +83,9 @@ class Guard:
 
     def problem(self, tokens: Sequence[int]) -> str | None:
         """What is wrong with the tokens that came of it, if anything is."""
-        return self.runaway or (None if any(token not in _SILENCE for token in tokens) else Runaway.NOTHING)
+        if self.runaway is None and all(token in _SILENCE for token in tokens):
+            return Runaway.NOTHING
+        return self.runaway or (Runaway.HURRIED if len(tokens) < self._least else None)
 
 
 def _seconds(character: str) -> float:
