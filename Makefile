@@ -14,6 +14,8 @@ serve: $(VENV)/.base
 # Up to four files of tests at once, as many as there are cores; then what must have the machine to itself.
 # Tests start hundreds of processes: the empty variable lets them keep the bytecode, where others forbid that.
 test: export PYTHONDONTWRITEBYTECODE =
+# Small networks lose by a second thread, and with several workers there is no core for it.
+test: export OMP_NUM_THREADS = 1
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not alone" --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m alone

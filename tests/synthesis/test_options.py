@@ -64,5 +64,6 @@ def test_a_default_variation_larger_than_the_pause_is_not_the_clients_fault():
 
 
 def test_fields_know_whose_they_are():
-    assert belonging_to("model") == {"temperature", "cfg_weight", "exaggeration"}
+    sampling = {"temperature", "top_p", "top_k", "min_p", "repetition_penalty"}
+    assert belonging_to("model") == sampling | {"cfg_weight", "exaggeration", "steps"}
     assert "num_candidates_per_chunk" in belonging_to("judge")

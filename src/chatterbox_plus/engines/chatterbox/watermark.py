@@ -2,7 +2,7 @@
 
 The package `resemble-perth` is needed for its weights alone. Its code wants torchaudio, librosa and an old setuptools
 and does not import beside a current PyTorch for CPUs; its small networks are written out here instead, equal to it.
-This module imports no torch, so that a server can ask `installed`.
+This module imports no torch and no av, so that a server, and `--help`, can ask `installed`.
 
 Constants, from Perth's `hparams.yaml` and `audio_processor.py`: spectra of 2048 samples every 320 at 32 kHz, a Hann
 window; levels of -180 to 15 dB as 0 to 1; the mark lies in the 128 bands up to 2 kHz.
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chatterbox_plus.audio.clip import Samples
-from chatterbox_plus.audio.resample import resample
 from chatterbox_plus.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -48,6 +47,8 @@ class Watermarker:
         Raises MissingExtra, ModelLoadError for damaged weights.
         """
         import torch
+
+        from chatterbox_plus.audio.resample import resample
 
         encoder = self._part("encoder.layers", BANDS, BANDS)
         if not len(samples):
@@ -131,6 +132,8 @@ def _convolutions(inputs: int, outputs: int) -> nn.Module:
 def _spectrum(samples: Samples, rate: int, window: Tensor) -> Tensor:
     """(n,) at `rate` Hz, n > 0 -> (1025, frames), zeros after the end up to whole hops and a few frames at least."""
     import torch
+
+    from chatterbox_plus.audio.resample import resample
 
     sound = resample(samples, rate, RATE)
     padding = max(FFT_SIZE, len(sound) + -len(sound) % HOP) - len(sound)
