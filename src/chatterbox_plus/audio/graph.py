@@ -19,7 +19,8 @@ class FilterGraph:
     Raises ValueError for anything but one or two channels.
     """
 
-    def __init__(self, rate: int, channels: int, filters: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, rate: int, channels: int, filters: Sequence[tuple[str, str]], block: int = BLOCK) -> None:
+        """block: samples that the filters get at a time."""
         if channels not in LAYOUTS:
             raise ValueError(f"{channels} channels: only mono and stereo can be filtered")
         self._rate, self._channels = rate, channels
@@ -32,7 +33,7 @@ class FilterGraph:
             last.link_to(node)
             last = node
         self._graph.configure()
-        self._regroup = Regroup(BLOCK, channels)
+        self._regroup = Regroup(block, channels)
         self._pts = 0
 
     def push(self, block: Samples) -> list[av.AudioFrame]:

@@ -8,6 +8,7 @@ from chatterbox_plus.audio.graph import FilterGraph
 MIN_SPEED, MAX_SPEED = 0.25, 4.0
 # atempo works on windows of up to 85 ms and loses what does not fill the last one: silence pushes the sound out.
 TAIL_S = 0.5
+_BLOCK = 1024  # samples it gets at a time; more makes no difference but that a listener waits for them
 
 
 def _factors(speed: float) -> list[float]:
@@ -33,7 +34,7 @@ class Stretch:
         self._speed, self._channels = speed, channels
         self._tail = silence(samples_in(TAIL_S, rate), channels)
         self._graph = (
-            FilterGraph(rate, channels, [("atempo", repr(factor)) for factor in _factors(speed)])
+            FilterGraph(rate, channels, [("atempo", repr(factor)) for factor in _factors(speed)], _BLOCK)
             if speed != 1.0
             else None
         )
