@@ -29,6 +29,13 @@ def main() -> int:
     write.add_argument("variant", help="english, multilingual, multilingual-v3, turbo, nano or vc")
     write.add_argument("folder", type=Path)
     write.add_argument("--tiny", action="store_true", help="a few layers of a few channels")
+    modes = commands.add_parser("modes", help="how far each precision is from exact; a line of JSON a figure")
+    modes.add_argument("--variant", action="append", choices=VARIANTS, help="default: all")
+    modes.add_argument("--device", default="cpu")
+    gpu = commands.add_parser("gpu", help="a GPU against the CPU, and how long it takes; status 1 if anything is off")
+    gpu.add_argument("--variant", action="append", choices=VARIANTS[:-1], help="default: nano and english")
+    gpu.add_argument("--device", default="cuda")
+    gpu.add_argument("--tiny", action="store_true", help="tiny models and little work: whether the command is whole")
     commands.add_parser("record", help="upstream's numbers for tests/engines/chatterbox/references")
     args = parser.parse_args()
 
@@ -39,6 +46,20 @@ def main() -> int:
             parser.error(f"unknown variant {args.variant}; there are {', '.join(checkpoints.RECIPES)}")
         checkpoints.write(args.variant, args.folder, sizes="tiny" if args.tiny else "full")
         return 0
+    if args.command == "modes":
+        from parity import checkpoints
+        from parity import modes as distances
+
+        for variant in args.variant or VARIANTS:
+            folder = checkpoints.write(variant, CACHE / variant, share=CACHE / "shared")
+            for distance in distances.compare(variant, folder, args.device):
+                sys.stdout.write(distance.line() + "\n")
+                sys.stdout.flush()
+        return 0
+    if args.command == "gpu":
+        from parity import gpu as checks
+
+        return checks.main(args.variant or ["nano", "english"], CACHE, args.device, tiny=args.tiny)
     if _is_upstreams():
         from parity import run
 

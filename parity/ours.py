@@ -10,10 +10,10 @@ from parity.checkpoints import RECIPES
 GPT2 = ("turbo", "nano")
 
 
-def load(variant: str, folder: Path, device: str = "cpu") -> Model:
+def load(variant: str, folder: Path, device: str = "cpu", mode: str = "exact") -> Model:
     """The parts of a variant, each loaded when it is first asked for. "vc" is S3Gen alone: it has no T3 to ask for."""
     family = {"vc": "english", "multilingual-v3": "multilingual"}.get(variant, variant)
-    return Model(family, files(variant, folder), torch.device(device))
+    return Model(family, files(variant, folder), torch.device(device), mode)
 
 
 def files(variant: str, folder: Path) -> dict[str, Path]:

@@ -97,7 +97,7 @@ def _token_model(upstream: Upstream, ours: Model, heard: Heard) -> Iterator[Resu
     chosen: dict[str, Any] = {key: defaults[key] for key in Sampling.__dataclass_fields__ if key in defaults}
     options = Sampling(**chosen | {"exaggeration": EXAGGERATION})
     generator = torch.Generator().manual_seed(SEED)
-    mine = ours.t3.generate(voice, text, options, generator, SAMPLED[variant])
+    mine = ours.decoder.generate(voice, text, options, generator, SAMPLED[variant])
     yield Result(variant, f"seeded sampling, {len(drawn)} tokens", same_ids(mine.tokens, drawn))
 
 

@@ -1,21 +1,37 @@
 """Engines whose answers can be computed. They run in the host's child processes, as "tests.fakes:ToneEngine"."""
 
 import os
+import queue
 import re
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from chatterbox_plus.audio.clip import Clip, Samples
-from chatterbox_plus.engines.base import Cancelled, EngineInfo, Passage, Piece, Reference, StockVoice, Word
+from chatterbox_plus.engines.base import (
+    Cancelled,
+    Conversion,
+    EngineInfo,
+    Finished,
+    Fragment,
+    Outcome,
+    Passage,
+    Piece,
+    Reference,
+    Speech,
+    StockVoice,
+    Word,
+)
 from chatterbox_plus.engines.builtin import voices
 from chatterbox_plus.errors import Cancelled as CancelledError
-from chatterbox_plus.errors import InvalidAudio, ModelNotInstalled
+from chatterbox_plus.errors import InvalidAudio, ModelNotInstalled, PlusError
 
 RATE = 24_000  # Hz
 CHARACTER_S = 0.01
+STEP = 960  # samples of a passage in a step of ToneCrowd
 
 TONE = EngineInfo(
     name="tone",
@@ -165,3 +181,161 @@ def sleeper() -> ToneEngine:
     """A factory that never returns."""
     while True:
         time.sleep(0.05)
+
+
+class Row:
+    """A passage that a ToneCrowd says, as ToneEngine would."""
+
+    def __init__(self, speech: Speech) -> None:
+        self.speech = speech
+        self.passage = speech.passage
+        self.command, _, self.rest = speech.passage.text.partition(" ")
+        self.begun = False  # whether it has given a fragment
+        self._at = 0  # samples given
+
+    def step(self) -> Piece | Fragment:
+        """The next STEP samples of it, or all."""
+        speech, text = self.speech, self.passage.text
+        whole = sine(440.0 if speech.reference is None else pitch(speech.reference.clip), len(text) * CHARACTER_S)
+        if not speech.live:
+            return Piece(self.passage.index, Clip(whole, RATE), words(text))
+        part = whole[self._at : self._at + STEP]
+        self._at += len(part)
+        self.begun, last = True, self._at == len(whole)
+        return Fragment(self.passage.index, Clip(part, RATE), last, words(text) if last else ())
+
+    def number(self, value: int) -> Piece | Fragment:
+        """A passage of one sample."""
+        clip = Clip(np.array([value], np.float32), RATE)
+        return Fragment(self.passage.index, clip, True) if self.speech.live else Piece(self.passage.index, clip)
+
+
+class Reading:
+    """A conversion in a ToneCrowd: ToneEngine's, in a thread of its own that is at most two blocks ahead.
+
+    chunk_s -3: nothing comes before the input has ended.
+    """
+
+    def __init__(self, conversion: Conversion, wake: Callable[[], None]) -> None:
+        self._conversion, self._wake = conversion, wake
+        self.made: queue.Queue[Samples | Finished] = queue.Queue(2)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        asked = self._conversion
+        parts = ToneEngine().convert(asked.blocks, asked.rate, asked.target, asked.chunk_s, asked.overlap_s, bool)
+        try:
+            for part in list(parts) if asked.chunk_s == -3 else parts:
+                self._put(part)
+        except CancelledError:
+            return
+        self._put(Finished())
+
+    def _put(self, made: Samples | Finished) -> None:
+        self.made.put(made)
+        self._wake()
+
+    def drop(self) -> None:
+        """Sets a thread free that waits for room; it finds out that it has been called off."""
+        while not self.made.empty():
+            self.made.get()
+
+
+class ToneCrowd:
+    """ToneEngine for many at once: in each step, a little of every passage and a block of every conversion.
+
+    The first word of a passage says what else happens: `die`, `raise`, `refuse`, `touch PATH`, `until PATH`, `pid`
+    and `grow N` as in MoodyEngine, and all others of the crowd share in it. `stumble PATH`, `hang PATH`: dies or
+    hangs, unless there is such a file, and makes it first. `stall PATH`: makes PATH.on, and no step ends before there
+    is a PATH. `pause PATH`: waits for one after its first fragment. `meet N`: ends once N passages that say so have
+    been in at the same time. `count`, `rank`: a piece of one sample that is how many things are in, or its own rank.
+    """
+
+    info = TONE
+
+    def __init__(self, rows: int = 8) -> None:
+        self.rows = rows
+        self.wake: Callable[[], None] = lambda: None
+        self._rows: dict[int, Row] = {}
+        self._readings: dict[int, Reading] = {}
+        self._met: set[int] = set()  # tickets
+
+    def warm(self, tasks: frozenset[str]) -> None:
+        """There is nothing to load."""
+
+    def speak(self, ticket: int, speech: Speech) -> None:
+        self._rows[ticket] = Row(speech)
+        assert len(self._rows) + len(self._readings) <= self.rows, "more than it takes in"
+
+    def convert(self, ticket: int, conversion: Conversion) -> None:
+        self._readings[ticket] = Reading(conversion, lambda: self.wake())
+        assert len(self._rows) + len(self._readings) <= self.rows, "more than it takes in"
+
+    def drop(self, ticket: int) -> None:
+        self._rows.pop(ticket, None)
+        if (reading := self._readings.pop(ticket, None)) is not None:
+            reading.drop()
+
+    @property
+    def idle(self) -> bool:
+        return not self._rows and all(reading.made.empty() for reading in self._readings.values())
+
+    def step(self) -> Iterator[tuple[int, Outcome]]:
+        self._meet()
+        outcomes = [(ticket, outcome) for ticket, row in self._rows.items() if (outcome := self._row(ticket, row))]
+        for ticket, outcome in outcomes:
+            if not isinstance(outcome, Fragment) or outcome.last:
+                del self._rows[ticket]
+            yield ticket, outcome
+        for ticket, reading in list(self._readings.items()):
+            if not reading.made.empty():
+                made = reading.made.get()
+                if isinstance(made, Finished):
+                    del self._readings[ticket]
+                yield ticket, made
+        if not outcomes:
+            time.sleep(0.002)  # all wait for something
+
+    def _meet(self) -> None:
+        waiting = {ticket: int(row.rest) for ticket, row in self._rows.items() if row.command == "meet"}
+        for ticket, wanted in waiting.items():
+            if len(waiting) >= wanted:
+                self._met.add(ticket)
+
+    def _row(self, ticket: int, row: Row) -> Piece | Fragment | PlusError | None:
+        """What comes of a passage in this step; None: nothing yet."""
+        match row.command:
+            case "die":
+                os._exit(9)
+            case "stumble" if not Path(row.rest).exists():
+                Path(row.rest).touch()
+                os._exit(9)
+            case "hang" if not Path(row.rest).exists():
+                Path(row.rest).touch()
+                while True:
+                    time.sleep(0.05)
+            case "stall":
+                Path(row.rest + ".on").touch()
+                while not Path(row.rest).exists():
+                    time.sleep(0.01)
+            case "raise":
+                raise ValueError("/a/secret/path")
+            case "refuse":
+                return InvalidAudio("nothing to learn from", param="reference_audio_filename")
+            case "touch":
+                Path(row.rest).touch()
+            case "until" if not Path(row.rest).exists():
+                return None
+            case "pause" if row.begun and not Path(row.rest).exists():
+                return None
+            case "meet" if ticket not in self._met:
+                return None
+            case "grow":
+                self._held = np.ones(int(row.rest) << 17)
+            case "pid":
+                return row.number(os.getpid())
+            case "count":
+                return row.number(len(self._rows) + len(self._readings))
+            case "rank":
+                return row.number(row.speech.rank)
+        return row.step()

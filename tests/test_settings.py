@@ -8,7 +8,7 @@ import yaml
 
 import chatterbox_plus
 from chatterbox_plus.errors import SettingsError
-from chatterbox_plus.settings import ENVIRONMENT, NOT_YET, WITHOUT_EFFECT, Server, Settings, keys, load
+from chatterbox_plus.settings import ENVIRONMENT, WITHOUT_EFFECT, Server, Settings, keys, load
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.yaml"
 
@@ -40,21 +40,21 @@ def test_the_example_file_names_every_variable_beside_its_key() -> None:
 
 def test_the_example_file_marks_the_keys_without_effect() -> None:
     above: list[str] = []
-    marked: dict[str, set[str]] = {"no effect": set(), "no effect yet": set()}
+    marked: dict[str, set[str]] = {"no effect": set()}
     for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
         if found := re.match(r"( *)(\w+):", line):
             above = [*above[: len(found[1]) // 2], found[2]]
-            mark = re.search(r"no effect( yet)?", line)
+            mark = "no effect" in line
             if mark or above[:-1] == ["audio"]:
-                marked[mark[0] if mark else "no effect"].add(".".join(above))
-    assert marked == {"no effect": WITHOUT_EFFECT, "no effect yet": NOT_YET}
+                marked["no effect"].add(".".join(above))
+    assert marked == {"no effect": WITHOUT_EFFECT}
 
 
 def test_every_key_that_is_said_to_have_an_effect_is_read_somewhere() -> None:
     package = Path(chatterbox_plus.__file__).parent
     code = "\n".join(p.read_text(encoding="utf-8") for p in package.rglob("*.py") if p.name != "settings.py")
     unread = {key for key in keys() if not re.search(rf"\.{key.rpartition('.')[2]}\b", code)}
-    assert unread <= WITHOUT_EFFECT | NOT_YET
+    assert unread <= WITHOUT_EFFECT
 
 
 def test_loading_the_example_file_warns_of_nothing(tmp_path: Path) -> None:
@@ -193,9 +193,13 @@ def test_a_secret_is_never_quoted(tmp_path: Path) -> None:
 
 def test_a_key_without_effect_is_accepted_and_warned_of_when_it_asks_for_a_change(tmp_path: Path) -> None:
     config(tmp_path, "server: {reload: true}\nspeed_factor: {preferred_library: audiostretchy, min_speed_factor: 0.5}")
-    _, warnings = load({"CHATTERBOX_DEBUG": "1", "CHATTERBOX_PRECISION": "fast"}, cwd=tmp_path)
+    _, warnings = load(
+        {
+            "CHATTERBOX_DEBUG": "1",
+        },
+        cwd=tmp_path,
+    )
     assert warnings == [
-        "CHATTERBOX_PRECISION has no effect yet",
         "CHATTERBOX_DEBUG has no effect",
         "server.reload has no effect",
         "speed_factor.preferred_library has no effect",

@@ -48,6 +48,7 @@ def build_studio(settings: Settings) -> Studio:
     neural = NeuralOptions(
         paths.data_dir / "voiceprints",
         models.device,
+        models.precision,
         round(models.memory_budget_gb * 10**9),
         settings.error_handling.model_loading.loading_timeout_seconds,
         models.idle_unload_s,

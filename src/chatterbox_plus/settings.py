@@ -277,13 +277,6 @@ WITHOUT_EFFECT = frozenset(
 )  # fmt: skip
 """Keys of the original's files that are accepted and change nothing; `load` warns of those that ask for a change."""
 
-NOT_YET = frozenset(
-    {
-        "models.precision",
-    }
-)  # fmt: skip
-"""Keys of what is still to come: a key leaves this set when something reads it. `load` warns of those that are set."""
-
 SECRET = frozenset({"api.webhook_secret", "storage.database_url", "storage.storage_url"})
 """Keys whose values are never shown, and which are no flags: other users see a process's arguments."""
 _DEFAULTS: dict[str, tuple[type[Options], dict[str, str]]] = {
@@ -382,8 +375,8 @@ def keys(model: type[BaseModel] = Settings, above: str = "") -> Iterator[str]:
 def _warnings(settings: Settings, origin: Mapping[str, str]) -> list[str]:
     """One for each key without effect that is set to something other than what happens anyway."""
     plain = Settings()
-    idle = [key for key in sorted(WITHOUT_EFFECT | NOT_YET) if _value(settings, key) != _value(plain, key)]
-    return [f"{origin.get(key, key)} has no effect{' yet' if key in NOT_YET else ''}" for key in idle]
+    idle = [key for key in sorted(WITHOUT_EFFECT) if _value(settings, key) != _value(plain, key)]
+    return [f"{origin.get(key, key)} has no effect" for key in idle]
 
 
 def _value(settings: Settings, key: str) -> object:

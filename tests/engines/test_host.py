@@ -260,7 +260,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         clock.seen[threading.current_thread().name] = clock.now
         return clock.now
 
-    for module in ("host", "calls"):
+    for module in ("host", "pool", "calls"):
         monkeypatch.setattr(f"chatterbox_plus.engines.{module}.time", SimpleNamespace(monotonic=monotonic))
     return clock
 

@@ -85,13 +85,13 @@ def test_a_crash_costs_the_request_in_it_and_an_idle_model_its_process(tmp_path:
         with pytest.raises(GenerationError, match="restarted: try again"):
             next(pieces)
         assert waiting.result().any()
-        assert host.health().restarts == 1
+        assert host.health().restarts == 2, "nobody knows yet that it was this passage: it is tried once more"
         second = pid(host)
         eventually(lambda: not host.occupied)
         assert not psutil.pid_exists(first)
         assert not psutil.pid_exists(second)
         assert pid(host) not in (first, second)
-        assert host.health().restarts == 1, "to rest is no failure"
+        assert host.health().restarts == 2, "to rest is no failure"
 
 
 def tone_host(**options: object) -> EngineHost:

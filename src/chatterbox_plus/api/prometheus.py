@@ -88,6 +88,8 @@ class Exposition:
             ("chatterbox_engine_children_wanted", "workers", "As many as there may be."),
             ("chatterbox_engine_busy", "busy", "Children at work."),
             ("chatterbox_engine_queue", "callers", "Calls under way, waiting ones included."),
+            ("chatterbox_engine_rows", "rows", "Passages and recordings that running children take in at once."),
+            ("chatterbox_engine_works", "works", "Passages and recordings that are in children now."),
         ):
             yield _gauge(
                 name, help, {model: getattr(health, field) for model, health in self._engines.items()}, "model"

@@ -1,16 +1,17 @@
 """The protocol every engine keeps, whatever is behind it.
 
-An engine object lives in a child process (`engines.host`) and is used by one thread at a time. Everything here is plain
-data, so that it can cross the process border.
+An engine object lives in a child process (`engines.host`) and is driven by one thread. It is one of two kinds: an
+`Engine` does one thing at a time, a `Crowd` a little of many things in turn. What crosses the process border is plain
+data.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from chatterbox_plus.audio.clip import Clip, Samples
 from chatterbox_plus.engines.tags import find_tag
-from chatterbox_plus.errors import InvalidOption
+from chatterbox_plus.errors import InvalidOption, PlusError
 
 TASKS = ("tts", "vc")
 """What an engine can be asked to load itself for: speech, conversion."""
@@ -50,6 +51,7 @@ class EngineInfo:
     sounds: tuple[str, ...] = ()  # marks in a text that it performs: "[laugh]"
     reference_s: float = 0.0  # seconds of recording, from which on it knows a voice well
     loads_late: bool = False  # True: a child that has started has not loaded its weights yet
+    crowd: bool = False  # True: it works on many passages at once, and is slow where it gets one at a time
     marks_audio: bool = False  # whether it can put a watermark into what it makes
     remarks: Mapping[str, str] = field(default_factory=dict)  # by language: what a listener should know of its speech
 
@@ -120,6 +122,19 @@ class Piece:
     words: tuple[Word, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Fragment:
+    """A part of a passage that is heard while the rest is still being made; the parts are the passage, in order.
+
+    The last one has the words of all of them, timed from the first sample of the first.
+    """
+
+    index: int
+    clip: Clip
+    last: bool = False
+    words: tuple[Word, ...] = ()
+
+
 Cancelled = Callable[[], bool]
 """True once the work is no longer wanted; an engine asks it several times a second and then stops by raising
 `errors.Cancelled`."""
@@ -155,3 +170,71 @@ class Engine(Protocol):
         chunk_s, overlap_s: the windows to work in and how far neighbours overlap; no seam may be heard.
         Yields mono (n,) at info.rate; as long as the input to the sample (after the change of rate).
         """
+
+
+@dataclass(frozen=True, eq=False)
+class Speech:
+    """A passage for a `Crowd` to say.
+
+    live: give it in Fragments, as soon as may be. lane: lower ones come first. rank: how many passages of the same
+    caller stand before it; 0 is the one that somebody waits for.
+    """
+
+    passage: Passage
+    reference: Reference | None
+    live: bool = False
+    lane: int = 0
+    rank: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Conversion:
+    """A recording for a `Crowd` to say again; see `Engine.convert`. blocks may wait for its input: the engine reads it
+    in a thread of its own, and no further ahead than it has to. It raises `errors.Cancelled` once it was dropped."""
+
+    blocks: Iterator[Samples]
+    rate: int
+    target: Reference
+    chunk_s: float
+    overlap_s: float
+    watermark: bool = False
+    lane: int = 0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Nothing more comes of a conversion."""
+
+
+Outcome = Piece | Fragment | Samples | Finished | PlusError
+"""Of a Speech: one Piece, or if it is live Fragments up to the last. Of a Conversion: Samples, then Finished. Either
+may end with a PlusError instead."""
+
+
+class Crowd(Protocol):
+    """An engine that works on many things at once, a little of each in turn. Tickets are the driver's numbers."""
+
+    info: EngineInfo
+    rows: int
+    """How many things it takes in at once."""
+    wake: Callable[[], None]
+    """Set by the driver. Called, in any thread, when an idle engine has something to do again."""
+
+    def warm(self, tasks: frozenset[str]) -> None:
+        """As `Engine.warm`."""
+
+    def speak(self, ticket: int, speech: Speech) -> None:
+        """Take it in. Never raises: what is wrong with it is an outcome."""
+
+    def convert(self, ticket: int, conversion: Conversion) -> None:
+        """Take it in, as `speak`."""
+
+    def drop(self, ticket: int) -> None:
+        """It is not wanted any more: nothing comes of it, and what it held is free. Unknown tickets are ignored."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do until somebody brings something; a conversion may also wait for its input."""
+
+    def step(self) -> Iterable[tuple[int, Outcome]]:
+        """Do a little, of what is most urgent, and give what has come of it: tens of milliseconds, at most seconds."""

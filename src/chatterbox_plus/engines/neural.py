@@ -32,11 +32,13 @@ _PROBE_S = 60.0  # PyTorch's first import from a slow disk
 
 @dataclass(frozen=True)
 class NeuralOptions:
-    """device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`. prints: folder for voice prints, of all models and nothing else.
-    memory_bytes: for all models together; 0: three quarters of the device's."""
+    """prints: folder for voice prints, of all models and nothing else. device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+    precision: `auto`, `exact`, `fast`, `int8`. memory_bytes: for all models; 0: three quarters of the device's.
+    """
 
     prints: Path
     device: str = "auto"
+    precision: str = "auto"
     memory_bytes: int = 0
     start_timeout_s: float = 300
     idle_exit_s: float = 0
@@ -104,10 +106,10 @@ def packages_installed() -> bool:
 def host_of(model: Installed, options: NeuralOptions, before_start: BeforeStart) -> EngineHost:
     """A host for an installed model; starts nothing. Raises ModelLoadError if its files went this moment."""
     return EngineHost(
-        info_of(model),
+        info_of(model, options.precision),
         FACTORY,
         arguments={
-            "info": _about(model),
+            "info": _about(model, options.precision),
             "files": {role: str(path) for role, path in model.paths.items()},
             "device": options.device,
             "prints": str(options.prints),
@@ -119,12 +121,12 @@ def host_of(model: Installed, options: NeuralOptions, before_start: BeforeStart)
     )
 
 
-def info_of(model: Installed) -> EngineInfo:
+def info_of(model: Installed, precision: str = "auto") -> EngineInfo:
     """What an installed model can do. Raises ModelLoadError if its files went this moment."""
-    return describe(**_about(model))
+    return describe(**_about(model, precision))
 
 
-def _about(model: Installed) -> dict[str, Any]:
+def _about(model: Installed, precision: str = "auto") -> dict[str, Any]:
     """The arguments of `describe`, as JSON has them."""
     return {
         "name": model.name,
@@ -134,6 +136,7 @@ def _about(model: Installed) -> dict[str, Any]:
         "has_voice": "conds" in model.paths,
         "remarks": {code: told for code in model.languages if (told := remark(code, model.folder))},
         "marks_audio": watermark.installed(),
+        "precision": precision,
     }
 
 

@@ -1,4 +1,4 @@
-"""A child process as the host sees it: start it, send without waiting, receive, kill, stop."""
+"""A child process as the host sees it: start it, send without waiting, hear what it says, kill, stop."""
 
 import contextlib
 import logging
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +16,7 @@ import psutil
 
 from chatterbox_plus.engines import wire
 from chatterbox_plus.engines.base import Reference
+from chatterbox_plus.engines.openmp import THREADS
 
 REFERENCES = 8  # recordings a child keeps; the least recently used is forgotten first
 
@@ -24,7 +26,8 @@ logger = logging.getLogger("chatterbox_plus.engines")
 class ChildProcess:
     """An engine's process.
 
-    `send` may be called by any thread and never waits; `receive` and `stop` belong to the one thread that drives it.
+    `send` and `kill` may be called by any thread and never wait; the rest belongs to the one that drives it, `remember`
+    with the host's lock held.
     """
 
     def __init__(self, factory: str, name: str, arguments: str = "{}") -> None:
@@ -35,17 +38,22 @@ class ChildProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)},
+            env={**THREADS, **os.environ, "PYTHONPATH": os.pathsep.join(e or str(Path.cwd()) for e in sys.path)},
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._replies = self._process.stdout
+        self.rows = 0  # of a `Crowd`, how many works it takes in at once; 0 = it has an `Engine`, for one at a time
         self.works = 0  # pieces of work it was given; its driver counts
         self.answered = False  # whether it has done one: an engine may load its weights no earlier
+        self.heard_at = 0.0  # when it last said anything (time.monotonic)
+        self.ended = False  # nothing comes from it any more, or nothing that counts
+        self.broken = False  # it said itself that it has failed, and which works with it
         self._known: OrderedDict[str, None] = OrderedDict()
         self._outbox: queue.SimpleQueue[wire.Frame | None] = queue.SimpleQueue()
+        self._listener: threading.Thread | None = None
         self._threads = [
             threading.Thread(target=self._write, args=(self._process.stdin,), name=f"{name}-out", daemon=True),
             threading.Thread(target=self._log, args=(self._process.stderr,), name=f"{name}-log", daemon=True),
@@ -59,7 +67,7 @@ class ChildProcess:
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        return not self.ended and self._process.poll() is None
 
     def memory_bytes(self) -> int:
         """What it holds of the machine's memory; 0 when it is gone."""
@@ -69,7 +77,7 @@ class ChildProcess:
             return 0
 
     def send(self, frame: wire.Frame) -> None:
-        """Send an encoded message, in order. One to a dead child is lost: `receive` tells that it died."""
+        """Send an encoded message, in order. One to a dead child is lost: who hears it learns that it died."""
         self._outbox.put(frame)
 
     def remember(self, reference: Reference) -> None:
@@ -83,13 +91,26 @@ class ChildProcess:
             self.send(wire.encode(wire.Forget(digest)))
 
     def receive(self) -> wire.Reply:
-        """The child's next message. Raises EOFError when it died."""
+        """The child's next message, until somebody listens. Raises EOFError when it died."""
         reply: wire.Reply = wire.read(self._replies)
         return reply
 
+    def listen(self, name: str, hear: Callable[[wire.Reply | None], None]) -> None:
+        """From now on a thread of its own hands over every message as it comes, and in the end None."""
+
+        def read() -> None:
+            with contextlib.suppress(EOFError), self._replies:
+                while True:
+                    hear(self.receive())
+            hear(None)
+
+        self._listener = threading.Thread(target=read, name=name, daemon=True)
+        self._threads.append(self._listener)
+        self._listener.start()
+
     def kill(self) -> None:
         """End it now, with whatever it started itself (which would keep its pipes open)."""
-        if not self.alive:
+        if self._process.poll() is not None:
             return
         below: list[psutil.Process] = []
         with contextlib.suppress(psutil.Error):  # it may end while we look
@@ -108,8 +129,9 @@ class ChildProcess:
             self.kill()
             code = self._process.wait()
         for thread in self._threads:
-            thread.join(1.0)  # a stray grandchild may hold stderr open; that thread ends with it
-        self._replies.close()
+            thread.join(1.0)  # a stray grandchild may hold a pipe open; that thread ends with it
+        if self._listener is None:
+            self._replies.close()
         return code
 
     def _write(self, stream: IO[bytes]) -> None:

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from chatterbox_plus.engines import wire
 from chatterbox_plus.engines.base import EngineInfo
-from chatterbox_plus.engines.calls import WarmCall, Work
+from chatterbox_plus.engines.calls import Call, WarmCall, Work
 from chatterbox_plus.engines.process import ChildProcess
 from chatterbox_plus.errors import Cancelled, ModelLoadError
 
@@ -34,36 +34,50 @@ class Launch:
 
 
 class Order(Enum):
-    """What a child's thread does when it is not to work."""
+    """What a child's thread does when it is not to give work."""
 
     START = auto()
+    RENEW = auto()
     REST = auto()
+    BURY = auto()
     QUIT = auto()
 
 
 class Slot:
-    """A place for a child, and the thread that drives it, whose the methods are. The fields are guarded by the host's
-    lock."""
+    """A place for a child, and the thread that drives it, whose the methods are that start and end one. The fields are
+    guarded by the host's lock."""
 
     def __init__(self, lock: threading.RLock, launch: Launch) -> None:
         self._lock, self._launch = lock, launch
         self.child: ChildProcess | None = None
         self.loaded = False
-        self.work: Work | None = None
+        self.first: Work | None = None  # what the child is being started for
+        self.works: dict[int, Work] = {}  # what the child has, by number
+        self.free_since = 0.0  # time.monotonic
         self.wanted = False  # to be started without work
         self.dismissed = False  # to be ended, unless there is work
+        self.outgrown = False  # to be replaced, once it has done its work
         self.error: ModelLoadError | None = None  # of the last start
         self.thread: threading.Thread
 
     @property
-    def idle(self) -> bool:
-        """Whether its child waits for work."""
-        return self.running and self.work is None
+    def all_works(self) -> list[Work]:
+        """Under way, or to be given to the child that is being started."""
+        return [*self.works.values(), *([] if self.first is None else [self.first])]
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.works) or self.first is not None
 
     @property
     def running(self) -> bool:
         """Whether its child has an engine."""
         return self.loaded and self.child is not None and self.child.alive
+
+    @property
+    def rows(self) -> int:
+        """How many works its child takes in at once; 0 = it has none."""
+        return max(1, self.child.rows) if self.running and self.child is not None else 0
 
     @property
     def has_weights(self) -> bool:
@@ -73,18 +87,30 @@ class Slot:
     @property
     def starting(self) -> bool:
         """Whether its child is being started, or loads its weights ahead of any request."""
-        if self.work is not None and isinstance(self.work.call, WarmCall) and self.loaded:
+        if self.loaded and any(isinstance(work.call, WarmCall) for work in self.works.values()):
             return not self.has_weights
-        return self.wanted or (self.child is not None and not self.loaded)
+        return self.wanted or self.first is not None or (self.child is not None and not self.loaded)
 
-    def start(self, wanted: Callable[[], bool]) -> ChildProcess:
-        """The child, started if it is not there. wanted: whether anybody needs it still.
+    def has_room(self, call: Call) -> bool:
+        """Whether its child can take a unit of this call now."""
+        if not self.running or self.outgrown:
+            return False
+        if call.resumes and any(work.suspect for work in self.works.values()):
+            # A child has died of one of these, and nobody knows of which: one at a time, so that it takes no other
+            # along.
+            return False
+        # The last quarter of a crowd is for who waits for it.
+        kept = max(1, self.rows // 4) if call.lane > 0 and self.rows > 1 else 0
+        return len(self.works) < self.rows - kept
 
-        Raises ModelLoadError; Cancelled if nobody did any more before it was begun.
+    def start(self, wanted: Callable[[], bool], hear: Callable[[ChildProcess, wire.Reply | None], None]) -> None:
+        """Have a child. wanted: whether anybody needs it still. hear: called with what it says, None when it has ended,
+        by a thread of its own.
+
+        Raises ModelLoadError; Cancelled if nobody needed it any more before it was begun.
         """
-        if self.child is not None and self.child.alive:
-            return self.child
-        self.stop()  # it died without work
+        if self.running:
+            return
         launch = self._launch
         if launch.before_start is not None:
             launch.before_start(wanted)
@@ -106,33 +132,34 @@ class Slot:
             raise ModelLoadError("the engine stopped, or took too long, while it was started") from error
         finally:
             patience.cancel()
-        if isinstance(reply, wire.Failed):
+        if isinstance(reply, wire.Unable):
             self.stop()
             logger.error("the %s engine could not be started\n%s", launch.info.name, reply.details)
             raise ModelLoadError(reply.error.message)
+        assert isinstance(reply, wire.Ready)
         with self._lock:
+            child.rows = reply.rows
             self.loaded = True
-        return child
+        child.listen(f"{self.thread.name}-in", lambda reply: hear(child, reply))
 
-    def give(self, work: Work) -> bool:
-        """Hand the child its work; False: it has been called off meanwhile."""
-        with self._lock:
-            if work.call.over or (child := self.child) is None:
-                return False
-            if work.call.reference is not None:
-                child.remember(work.call.reference)
-            child.send(work.request)
-            child.works += 1
-            work.child = child
-            work.call.progress()
-            return True
+    def give(self, work: Work) -> None:
+        """Hand the child its work. Never waits."""
+        assert self.child is not None
+        work.send(self.child)
+        self.works[work.id] = work
 
-    def outgrown(self) -> bool:
+    def clear(self) -> list[Work]:
+        """All works that the child had, which is gone. None of them has ended."""
+        works = list(self.works.values())
+        self.works.clear()
+        return works
+
+    def too_large(self, child: ChildProcess) -> bool:
         """Whether the child is to be replaced: a library may leak a little at every call, and we can run for months."""
-        child, limit = self.child, self._launch.renew_bytes
-        if not limit or child is None or child.works < RENEW_WORKS or (held := child.memory_bytes()) <= limit:
+        limit = self._launch.renew_bytes
+        if not limit or child.works < RENEW_WORKS or (held := child.memory_bytes()) <= limit:
             return False
-        logger.info("the %s engine's process is renewed: it held %d MB", self._launch.info.name, held >> 20)
+        logger.info("the %s engine's process is to be renewed: it holds %d MB", self._launch.info.name, held >> 20)
         return True
 
     def stop(self) -> int | None:
@@ -140,5 +167,5 @@ class Slot:
         with self._lock:
             self.loaded = False
         code = None if self.child is None else self.child.stop(CLOSE_S)
-        self.child = None
+        self.child, self.outgrown = None, False
         return code

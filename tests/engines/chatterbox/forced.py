@@ -4,13 +4,14 @@
 import math
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from chatterbox_plus.audio.clip import Clip
-from chatterbox_plus.engines.base import Cancelled, Passage, Piece, Reference
+from chatterbox_plus.engines.base import Outcome, Passage, Piece, Speech
 from chatterbox_plus.engines.chatterbox.engine import ChatterboxEngine
 from chatterbox_plus.engines.chatterbox.families import RATE
 from chatterbox_plus.engines.chatterbox.t3 import STOP
@@ -32,22 +33,35 @@ class ForcedEngine(ChatterboxEngine):
     third id is one without a sound. die: the process ends. pid: a piece of one sample that is this process's id.
     """
 
-    _fastest = math.inf
-    attempts = 0  # of the passage in work
+    fastest = math.inf
+    attempts = 0  # at the latest passage
     tame = False  # whether it stops after all
 
-    def speak(self, passage: Passage, reference: Reference | None, cancelled: Cancelled) -> Piece:
-        self.attempts = 0
-        if "die" in passage.text:
-            os._exit(9)
-        if "pid" in passage.text:
-            return Piece(passage.index, Clip(np.array([os.getpid()], np.float32), RATE))
-        return super().speak(passage, reference, cancelled)
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._told: list[tuple[int, Outcome]] = []
 
-    def _on_logits(self, passage: Passage) -> Callable[[int, Tensor], Tensor]:
-        self.attempts += 1
+    def speak(self, ticket: int, speech: Speech) -> None:
+        if "die" in speech.passage.text:
+            os._exit(9)
+        if "pid" in speech.passage.text:
+            here = Clip(np.array([os.getpid()], np.float32), RATE)
+            self._told.append((ticket, Piece(speech.passage.index, here)))
+        else:
+            super().speak(ticket, speech)
+
+    @property
+    def idle(self) -> bool:
+        return not self._told and super().idle
+
+    def step(self) -> list[tuple[int, Outcome]]:
+        told, self._told = self._told, []
+        return told or super().step()
+
+    def on_logits(self, passage: Passage, attempt: int) -> Callable[[int, Tensor], Tensor]:
+        self.attempts = attempt + 1
         words = passage.text.split()
-        wild = not self.tame and (self.attempts == 1 or "first" not in words)
+        wild = not self.tame and (attempt == 0 or "first" not in words)
 
         def forced(step: int, logits: Tensor) -> Tensor:
             few = logits[:_ALPHABET]

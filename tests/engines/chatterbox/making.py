@@ -1,7 +1,7 @@
 """What tests of the whole engine are made of: tiny models on a shelf, references, passages."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,8 +13,10 @@ import pytest
 
 from chatterbox_plus.audio.clip import Clip, Samples
 from chatterbox_plus.engines import neural
-from chatterbox_plus.engines.base import Passage, Reference
+from chatterbox_plus.engines.base import Conversion, Finished, Fragment, Outcome, Passage, Piece, Reference, Speech
+from chatterbox_plus.engines.chatterbox.engine import ChatterboxEngine
 from chatterbox_plus.engines.host import EngineHost
+from chatterbox_plus.errors import Cancelled, PlusError
 from chatterbox_plus.models.shelf import Installed, Shelf
 from tests.engines.chatterbox import checkpoints
 from tests.engines.chatterbox.forced import FACTORY, ForcedEngine
@@ -56,6 +58,78 @@ def hosting(model: Installed, root: Path, idle_exit_s: float = 0) -> Iterator[En
         host.close()
 
 
+def speak(
+    engine: ChatterboxEngine,
+    passage: Passage,
+    voice: Reference | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Piece:
+    """One passage, alone. Raises the error it comes to, Cancelled."""
+    (piece,) = outcomes(engine, {0: Speech(passage, voice)}, cancelled)[0]
+    assert isinstance(piece, Piece)
+    return piece
+
+
+def outcomes(
+    engine: ChatterboxEngine, speeches: Mapping[int, Speech], cancelled: Callable[[], bool] = lambda: False
+) -> dict[int, list[Outcome]]:
+    """What comes of several at once, by ticket. Raises the first error, Cancelled."""
+    told: dict[int, list[Outcome]] = {ticket: [] for ticket in speeches}
+    for ticket, speech in speeches.items():
+        engine.speak(ticket, speech)
+    left, awake = set(speeches), threading.Event()
+    engine.wake = awake.set
+    try:
+        while left:
+            if cancelled():
+                raise Cancelled("called off")
+            if engine.idle:  # another thread is at something
+                awake.wait(0.01)
+            awake.clear()
+            for ticket, outcome in engine.step():
+                if isinstance(outcome, PlusError):
+                    raise outcome
+                told[ticket].append(outcome)
+                if not isinstance(outcome, Fragment) or outcome.last:
+                    left.discard(ticket)
+    finally:
+        for ticket in speeches:
+            engine.drop(ticket)
+    return told
+
+
+def convert(
+    engine: ChatterboxEngine,
+    blocks: Iterable[Samples],
+    rate: int,
+    target: Reference,
+    chunk_s: float,
+    overlap_s: float,
+    cancelled: Callable[[], bool] = lambda: False,
+    watermark: bool = False,
+) -> Iterator[Samples]:
+    """One recording, alone. Raises the error it comes to, Cancelled."""
+    awake = threading.Event()
+    engine.wake = awake.set
+    engine.convert(0, Conversion(iter(blocks), rate, target, chunk_s, overlap_s, watermark))
+    try:
+        while True:
+            if cancelled():
+                raise Cancelled("called off")
+            if engine.idle:
+                awake.wait(0.01)
+            awake.clear()
+            for _, outcome in engine.step():
+                if isinstance(outcome, Finished):
+                    return
+                if isinstance(outcome, PlusError):
+                    raise outcome
+                assert isinstance(outcome, np.ndarray)
+                yield outcome
+    finally:
+        engine.drop(0)
+
+
 def say(host: EngineHost, what: Passage, voice: Reference | None = None) -> Samples:
     (piece,) = host.speak([what], voice, cancel=threading.Event(), timeout_s=PATIENCE_S)
     return piece.clip.samples
@@ -90,7 +164,3 @@ def cut(samples: Samples, *sizes: int) -> Iterator[Samples]:
 
 def whole(blocks: Iterable[Samples]) -> Samples:
     return np.concatenate([np.zeros(0, np.float32), *blocks])
-
-
-def never() -> bool:
-    return False

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from chatterbox_plus.engines.chatterbox import conformer
+from chatterbox_plus.engines.chatterbox import conformer, lowered
 from chatterbox_plus.engines.chatterbox.conformer import FlowEncoder, RelativeAttention, conv_frames
 
 
@@ -47,21 +47,34 @@ def by_definition(attention: RelativeAttention, x: Tensor) -> Tensor:
     return done[None]
 
 
-@pytest.mark.parametrize("block", [1, 3, 256])
+@pytest.mark.parametrize("scores", [1, 640, 10**6])  # looked at together: blocks of 64 queries and more
+@pytest.mark.parametrize("frames", [7, 150])
 def test_attention_knows_how_far_apart_frames_are(
-    encoder: FlowEncoder, block: int, monkeypatch: pytest.MonkeyPatch
+    encoder: FlowEncoder, scores: int, frames: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conformer, "_QUERIES", block)
-    attention, x = encoder.get_submodule("encoders.0.self_attn"), torch.randn(1, 7, 16)
+    monkeypatch.setattr(lowered, "_SCORES", scores)
+    attention, x = encoder.get_submodule("encoders.0.self_attn"), torch.randn(1, frames, 16)
     assert isinstance(attention, RelativeAttention)
-    found = attention(x, conformer._positions_for(x), None)
-    torch.testing.assert_close(found, by_definition(attention, x), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(attention(x, None), by_definition(attention, x), atol=1e-5, rtol=1e-4)
 
 
-def test_longer_than_the_table_is_no_other_case() -> None:
-    short, long = torch.zeros(1, 3, 8), torch.zeros(1, 1500, 8)
-    middle = conformer._positions_for(long)[1500 - 3 : 1500 + 2]
-    assert torch.equal(conformer._positions_for(short), middle)
+@pytest.mark.parametrize("block", [1, 3, 256])
+def test_a_gpus_attention_is_a_cpus(encoder: FlowEncoder, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, lengths = torch.randn(2, 9, 16), torch.tensor([9, 4])
+    on_cpu = encoder(rows, lengths)
+    monkeypatch.setattr(conformer, "_QUERIES", block)
+    monkeypatch.setattr(conformer, "_attend_on_cpu", conformer._attend_at_once)
+    at_once = encoder(rows, lengths)
+    torch.testing.assert_close(at_once[0], on_cpu[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(at_once[1, :8], on_cpu[1, :8], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("first", [3, 1500])
+def test_what_is_kept_of_one_length_is_right_for_another(encoder: FlowEncoder, first: int) -> None:
+    attention, x = encoder.get_submodule("encoders.0.self_attn"), torch.randn(1, 40, 16)
+    assert isinstance(attention, RelativeAttention)
+    attention(torch.randn(1, first, 16), None)
+    torch.testing.assert_close(attention(x, None), by_definition(attention, x), atol=1e-5, rtol=1e-4)
 
 
 def test_every_token_becomes_two_frames(encoder: FlowEncoder) -> None:

@@ -21,11 +21,12 @@ from chatterbox_plus.errors import Cancelled, GenerationError, InvalidAudio, Inv
 from tests.engines.chatterbox.forced import ForcedEngine, forced_length
 from tests.engines.chatterbox.making import (
     RATE,
+    convert,
     cut,
     engine_of,
-    never,
     passage,
     reference,
+    speak,
     voice,
     whole,
 )
@@ -61,18 +62,18 @@ def engine(request: pytest.FixtureRequest, engines: dict[str, ForcedEngine]) -> 
 @pytest.fixture
 def untrimmed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the decoder made, to its last sample."""
-    monkeypatch.setattr("chatterbox_plus.engines.chatterbox.engine.trimmed", lambda samples, rate: samples)
+    monkeypatch.setattr("chatterbox_plus.engines.chatterbox.saying.trimmed", lambda samples, rate: samples)
 
 
 def say(engine: ChatterboxEngine, what: Passage, voice: Reference | None = None) -> Samples:
-    return engine.speak(what, voice, never).clip.samples
+    return speak(engine, what, voice).clip.samples
 
 
 # What is said
 
 
 def test_speech_is_sound_that_begins_and_ends_in_silence(engine: ForcedEngine) -> None:
-    piece = engine.speak(passage(), reference(), never)
+    piece = speak(engine, passage(), reference())
     samples = piece.clip.samples
     assert piece.clip.rate == RATE
     assert samples.dtype == np.float32
@@ -82,7 +83,7 @@ def test_speech_is_sound_that_begins_and_ends_in_silence(engine: ForcedEngine) -
 
 
 def test_words_are_timed_within_the_piece_and_in_order(engine: ForcedEngine) -> None:
-    piece = engine.speak(passage("Three little words."), None, never)
+    piece = speak(engine, passage("Three little words."), None)
     assert len(piece.words) == 3
     times = [time for word in piece.words for time in (word.start_s, word.end_s)]
     assert times == sorted(times)
@@ -112,7 +113,7 @@ def test_ids_without_a_sound_are_left_out_wherever_they_are(engines: dict[str, F
 
 @pytest.mark.parametrize("text", ["…", "?!", "— ♪ —", "👍"])
 def test_a_text_without_anything_to_say_is_a_moment_of_silence(engine: ForcedEngine, text: str) -> None:
-    piece = engine.speak(passage(text), None, never)
+    piece = speak(engine, passage(text), None)
     assert not piece.clip.samples.any()
     assert piece.clip.duration_s == pytest.approx(0.1)
     assert not piece.words
@@ -124,7 +125,7 @@ def test_a_voice_can_be_learnt_from_a_moment_and_from_more_than_is_heard(engines
 
 
 def test_a_reference_at_another_rate_is_the_same_voice(engines: dict[str, ForcedEngine]) -> None:
-    model, clip = engines["english"]._model, reference().clip
+    model, clip = engines["english"].model, reference().clip
     with torch.inference_mode():
         same, own = model.listen(Clip(resample(clip.samples, RATE, 44_100), 44_100)), model.listen(clip)
     assert same.flow.mel.shape == own.flow.mel.shape
@@ -158,7 +159,7 @@ def test_without_a_voice_of_its_own_and_a_reference_nothing_can_be_said(tmp_path
 def test_the_same_request_gives_the_same_bytes_whatever_was_said_between(engine: ForcedEngine) -> None:
     first = say(engine, passage(seed=5), reference())
     say(engine, passage("Something else, longer than that.", seed=6))
-    whole(engine.convert(iter([voice(90, 1.0)]), RATE, reference(), 10, 0.1, never))
+    whole(convert(engine, iter([voice(90, 1.0)]), RATE, reference(), 10, 0.1))
     np.testing.assert_array_equal(say(engine, passage(seed=5), reference()), first)
 
 
@@ -187,7 +188,7 @@ def test_an_option_changes_the_sound_just_where_the_model_is_said_to_use_it(
 
 def test_naming_the_defaults_changes_nothing(engine: ForcedEngine) -> None:
     plain = Passage(0, "Hello there.", "en", 7)
-    named = replace(plain, options=engine._model.family.defaults)
+    named = replace(plain, options=engine.model.family.defaults)
     np.testing.assert_array_equal(say(engine, named), say(engine, plain))
 
 
@@ -220,7 +221,7 @@ def test_a_model_that_runs_away_once_is_heard_with_the_derived_seed(
 def test_speech_that_ends_long_before_its_text_is_an_error(
     engines: dict[str, ForcedEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ForcedEngine, "_fastest", FASTEST)
+    monkeypatch.setattr(ForcedEngine, "fastest", FASTEST)
     with pytest.raises(GenerationError, match="ended too early"):
         say(engines["nano"], passage("These words are many more than so few tokens can have said."))
     assert engines["nano"].attempts == 2
@@ -241,7 +242,7 @@ def test_speech_is_called_off_between_two_tokens(engines: dict[str, ForcedEngine
     cancel = threading.Event()
     threading.Timer(0.3, cancel.set).start()
     with pytest.raises(Cancelled):
-        engines[name].speak(passage("endless " * 40), None, cancel.is_set)
+        speak(engines[name], passage("endless " * 40), None, cancel.is_set)
     assert cancel.is_set()
 
 
@@ -255,13 +256,13 @@ def test_being_called_off_is_noticed_within_a_second(engines: dict[str, ForcedEn
         return len(asked) > 20
 
     with pytest.raises(Cancelled):
-        engines[name].speak(passage("endless " * 40), None, cancelled)
+        speak(engines[name], passage("endless " * 40), None, cancelled)
     assert np.diff(asked).max() < 1
 
 
 def test_a_conversion_is_called_off_between_two_windows(engines: dict[str, ForcedEngine]) -> None:
     cancel, second = threading.Event(), voice(90, 1.0)
-    stream = engines["nano"].convert(repeat(second), RATE, reference(), 1.0, 0.1, cancel.is_set)
+    stream = convert(engines["nano"], repeat(second), RATE, reference(), 1.0, 0.1, cancel.is_set)
     next(stream)
     cancel.set()
     with pytest.raises(Cancelled):
@@ -277,7 +278,7 @@ def test_a_conversion_is_called_off_between_two_windows(engines: dict[str, Force
 def test_a_conversion_is_as_long_as_the_recording(engines: dict[str, ForcedEngine], count: int, rate: int) -> None:
     recording = voice(90, count / rate, rate)[:count]
     for name in ("english", "nano"):
-        converted = whole(engines[name].convert(cut(recording, 997, 4800), rate, reference(), 2.0, 0.2, never))
+        converted = whole(convert(engines[name], cut(recording, 997, 4800), rate, reference(), 2.0, 0.2))
         assert len(converted) == round(count * RATE / rate)
         assert np.isfinite(converted).all()
 
@@ -285,9 +286,7 @@ def test_a_conversion_is_as_long_as_the_recording(engines: dict[str, ForcedEngin
 def test_a_conversion_does_not_depend_on_blocks(engines: dict[str, ForcedEngine]) -> None:
     recording = voice(90, 3.0)
     cuts = [(997,), (24_000, 1), (10**6,)]
-    said = [
-        whole(engines["nano"].convert(cut(recording, *sizes), RATE, reference(), 1.5, 0.1, never)) for sizes in cuts
-    ]
+    said = [whole(convert(engines["nano"], cut(recording, *sizes), RATE, reference(), 1.5, 0.1)) for sizes in cuts]
     assert np.array_equal(said[0], said[1])
     assert np.array_equal(said[1], said[2])
 
@@ -297,7 +296,7 @@ def test_people_are_converted_to_people(engines: dict[str, ForcedEngine], record
         said = decoder.read(recordings / "inputs" / "chatterbox-hello_quick_brown.wav", max_s=4)
         target = decoder.read(recordings / "voices" / "jfk.flac", max_s=10)
     who = Reference("jfk", target)
-    converted = whole(engines["nano"].convert(cut(said.samples, 4800), said.rate, who, 30, 0.1, never))
+    converted = whole(convert(engines["nano"], cut(said.samples, 4800), said.rate, who, 30, 0.1))
     assert len(converted) == round(len(said.samples) * RATE / said.rate)
     assert converted.any()
 
@@ -305,7 +304,7 @@ def test_people_are_converted_to_people(engines: dict[str, ForcedEngine], record
 def test_nobody_can_be_converted_to_silence(engines: dict[str, ForcedEngine]) -> None:
     silent = Reference("silent", Clip(np.zeros(2 * RATE, np.float32), RATE))
     with pytest.raises(InvalidAudio):
-        whole(engines["nano"].convert(iter([voice(90, 1.0)]), RATE, silent, 1.0, 0.1, never))
+        whole(convert(engines["nano"], iter([voice(90, 1.0)]), RATE, silent, 1.0, 0.1))
 
 
 # The mark
@@ -332,7 +331,7 @@ def test_the_mark_is_there_if_it_was_asked_for_and_only_then(
 def test_a_conversion_is_marked_in_every_window(engines: dict[str, ForcedEngine], marker: Watermarker) -> None:
     for watermark in (False, True):
         blocks = cut(voice(90, 6.0), 4800)
-        converted = whole(engines["nano"].convert(blocks, RATE, reference(), 2.0, 0.1, never, watermark))
+        converted = whole(convert(engines["nano"], blocks, RATE, reference(), 2.0, 0.1, watermark=watermark))
         found = [marker.confidence(part, RATE) > 0.5 for part in np.array_split(converted, 3)]
         assert found == [watermark] * 3
 
@@ -341,6 +340,6 @@ def test_a_mark_without_its_package_is_a_missing_extra(
     engines: dict[str, ForcedEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chatterbox_plus.engines.chatterbox.watermark._weights", lambda: None)
-    engines["nano"]._watermarker = Watermarker()
+    engines["nano"].watermarker = Watermarker()
     with pytest.raises(MissingExtra, match=r"chatterbox-plus\[watermark\]"):
         say(engines["nano"], Passage(0, "Hello.", "en", 7, watermark=True))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from chatterbox_plus.engines.chatterbox.flow import GUIDANCE, Flow, FlowPrompt, draw_noise
+from chatterbox_plus.engines.chatterbox.flow import GUIDANCE, Flow, FlowPrompt, NoiseTape, draw_noise
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +53,44 @@ def test_each_of_a_batch_is_what_it_is_alone(meanflow: bool) -> None:
     flow, batch = tiny(meanflow=meanflow), [spoken(7), spoken(2, 9), spoken(1)]
     for one, found in zip(batch, flow.mel_batch(batch), strict=True):
         torch.testing.assert_close(found, flow.mel(*one), atol=1e-5, rtol=1e-5)
+
+
+def test_a_step_is_waited_for_each_time_and_the_mels_come_back() -> None:
+    flow, batch = tiny(), [spoken(3), spoken(5)]
+    decoding, waits = flow.decoding(batch, 4), 0
+    while True:
+        try:
+            next(decoding)
+        except StopIteration as end:
+            mels = end.value
+            break
+        waits += 1
+    assert waits == 4
+    assert all(torch.equal(one, other) for one, other in zip(mels, flow.mel_batch(batch, 4), strict=True))
+
+
+def test_what_is_raised_before_a_step_ends_the_work() -> None:
+    asked = []
+
+    def enough() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        tiny().mel(*spoken(3), before_step=enough)
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("steps", [[400], [10, 11, 200, 400], [77, 30, 400]])
+def test_noise_on_tape_is_the_same_however_it_is_asked_for(steps: list[int]) -> None:
+    tape = NoiseTape(torch.Generator().manual_seed(3), 4, 10)
+    found = [tape.frames(count) for count in steps]
+    whole = NoiseTape(torch.Generator().manual_seed(3), 4, 10).frames(400)
+    for count, one in zip(steps, found, strict=True):
+        assert torch.equal(one, whole[:, :count])
+    assert abs(whole.mean()) < 0.1
+    assert abs(whole.std() - 1) < 0.1
 
 
 def test_one_step_follows_the_velocity_to_the_end() -> None:

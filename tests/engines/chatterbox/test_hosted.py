@@ -14,18 +14,18 @@ from chatterbox_plus.audio.clip import Samples
 from chatterbox_plus.engines.base import Passage
 from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.errors import Cancelled
-from tests.engines.chatterbox import checkpoints
+from tests.engines.chatterbox import checkpoints, making
 from tests.engines.chatterbox.making import (
     PATIENCE_S,
     RATE,
     cut,
     engine_in,
     hosting,
-    never,
     passage,
     reference,
     say,
     shelved,
+    speak,
     voice,
     whole,
 )
@@ -59,9 +59,9 @@ def test_every_model_speaks_clones_and_converts_the_same_in_every_process(tmp_pa
     assert converted.any()
     assert not np.array_equal(cloned, own)
     engine = engine_in(tmp_path, model)  # another process: this one
-    np.testing.assert_array_equal(engine.speak(what, None, never).clip.samples, own)
-    np.testing.assert_array_equal(engine.speak(what, reference(), never).clip.samples, cloned)
-    np.testing.assert_array_equal(whole(engine.convert(iter([recording]), RATE, reference(), 2, 0.1, never)), converted)
+    np.testing.assert_array_equal(speak(engine, what).clip.samples, own)
+    np.testing.assert_array_equal(speak(engine, what, reference()).clip.samples, cloned)
+    np.testing.assert_array_equal(whole(making.convert(engine, [recording], RATE, reference(), 2, 0.1)), converted)
 
 
 def test_nano_in_its_full_size_speaks_clones_and_converts(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from chatterbox_plus.engines.chatterbox.decoding import Decoder, Generated
 from chatterbox_plus.engines.chatterbox.guard import Guard, Runaway
 from chatterbox_plus.engines.chatterbox.sampling import Sampling
-from chatterbox_plus.engines.chatterbox.t3 import BOS, SIZES, STOP, T3, Generated, T3Sizes, T3Voice
+from chatterbox_plus.engines.chatterbox.t3 import BOS, SIZES, STOP, T3, T3Sizes, T3Voice
 from chatterbox_plus.errors import Cancelled, GenerationError
 
 TINY = {
@@ -116,7 +117,7 @@ def test_the_cache_changes_the_speed_never_the_tokens(t3: T3) -> None:
     for _ in range(20):
         logits = t3.logits(inputs, torch.tensor(slow, dtype=torch.long))[:, -1]
         slow.append(int((1.5 * logits[0] - 0.5 * logits[1] if t3.llama else logits[0]).argmax()))
-    assert t3.generate(voice(), TEXT, options, seeded(), 20) == Generated(slow, False)
+    assert Decoder(t3).generate(voice(), TEXT, options, seeded(), 20) == Generated(slow, False)
     assert len(set(slow)) > 1
 
 
@@ -130,19 +131,21 @@ def test_without_guidance_the_model_runs_one_row(monkeypatch: pytest.MonkeyPatch
         return forward(x, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(t3.tfmr, "forward", spy)
-    t3.generate(voice(), TEXT, replace(VARIED, cfg_weight=0), seeded(), 3)
-    t3.generate(voice(), TEXT, replace(VARIED, cfg_weight=0.5), seeded(), 3)
-    assert rows == [1] * 3 + [2] * 3
+    decoder, known = Decoder(t3), voice()
+    decoder.generate(known, TEXT, replace(VARIED, cfg_weight=0), seeded(), 3)
+    decoder.generate(known, TEXT, replace(VARIED, cfg_weight=0.5), seeded(), 3)
+    # The voice, the text, two tokens; then the text, the row without it, two tokens.
+    assert rows == [1, 1, 1, 1, 1, 1, 2, 2]
 
 
 def test_a_seed_says_the_same_again_and_another_something_else(t3: T3) -> None:
-    first, again, other = (t3.generate(voice(), TEXT, VARIED, seeded(seed), 20).tokens for seed in (1, 1, 2))
+    first, again, other = (Decoder(t3).generate(voice(), TEXT, VARIED, seeded(seed), 20).tokens for seed in (1, 1, 2))
     assert first == again != other
 
 
 def test_every_token_takes_one_draw_the_stop_too(t3: T3) -> None:
     generator, plain = seeded(), seeded()
-    t3.generate(voice(), TEXT, VARIED, generator, 20, on_logits=script([4, 5, STOP]))
+    Decoder(t3).generate(voice(), TEXT, VARIED, generator, 20, on_logits=script([4, 5, STOP]))
     for _ in range(3):
         torch.ones(t3.sizes.speech_vocab).multinomial(1, generator=plain)
     assert torch.equal(generator.get_state(), plain.get_state())
@@ -151,25 +154,25 @@ def test_every_token_takes_one_draw_the_stop_too(t3: T3) -> None:
 @pytest.mark.parametrize("tokens", [[4, 5, 6], []])
 def test_the_stop_ends_speech_and_is_no_part_of_it(t3: T3, tokens: list[int]) -> None:
     """Also as the first token: there upstream's Turbo speaks on."""
-    said = t3.generate(voice(), TEXT, VARIED, seeded(), 20, on_logits=script([*tokens, STOP, 7, 8]))
+    said = Decoder(t3).generate(voice(), TEXT, VARIED, seeded(), 20, on_logits=script([*tokens, STOP, 7, 8]))
     assert said == Generated(tokens, True)
 
 
 def test_the_limit_ends_speech(t3: T3) -> None:
-    assert t3.generate(voice(), TEXT, VARIED, seeded(), 3, on_logits=script([4, 5, 6, 7])) == Generated(
+    assert Decoder(t3).generate(voice(), TEXT, VARIED, seeded(), 3, on_logits=script([4, 5, 6, 7])) == Generated(
         [4, 5, 6], False
     )
 
 
 def test_speech_ends_where_the_model_has_no_more_places(t3: T3) -> None:
-    said = t3.generate(voice(), TEXT, VARIED, seeded(), 1000)
+    said = Decoder(t3).generate(voice(), TEXT, VARIED, seeded(), 1000)
     assert len(said.tokens) == (60 if t3.llama else 80 - t3.inputs(voice(), TEXT).shape[1] + 1)
 
 
 @pytest.mark.parametrize(("family", "length"), [("llama", 39), ("gpt2", 70)])
 def test_more_text_than_places_is_refused(family: str, length: int) -> None:
     with pytest.raises(ValueError, match="no places"):
-        tiny(family).generate(voice(), torch.full((length,), 3), VARIED, seeded(), 10)
+        Decoder(tiny(family)).generate(voice(), torch.full((length,), 3), VARIED, seeded(), 10)
 
 
 def test_a_call_that_is_called_off_ends_soon(t3: T3) -> None:
@@ -181,19 +184,19 @@ def test_a_call_that_is_called_off_ends_soon(t3: T3) -> None:
         return logits
 
     with pytest.raises(Cancelled):
-        t3.generate(voice(), TEXT, VARIED, seeded(), 30, lambda: next(asked), on_logits=note)
+        Decoder(t3).generate(voice(), TEXT, VARIED, seeded(), 30, lambda: next(asked), on_logits=note)
     assert seen == [0, 1]
 
 
 def test_logits_that_are_no_numbers_are_an_error(t3: T3) -> None:
     with pytest.raises(GenerationError):
-        t3.generate(voice(), TEXT, VARIED, seeded(), 30, on_logits=lambda _, logits: logits * torch.nan)
+        Decoder(t3).generate(voice(), TEXT, VARIED, seeded(), 30, on_logits=lambda _, logits: logits * torch.nan)
 
 
 def test_a_guard_ends_a_loop_long_before_the_limit(t3: T3) -> None:
     guard = Guard("A text of some length, which takes a while to say.")
     looping = [1, 2, 3, *[10, 11] * 30]
-    said = t3.generate(voice(), TEXT, VARIED, seeded(), guard.limit, watcher=guard, on_logits=script(looping))
+    said = Decoder(t3).generate(voice(), TEXT, VARIED, seeded(), guard.limit, watcher=guard, on_logits=script(looping))
     assert not said.stopped
     assert len(said.tokens) < 60 < guard.limit
     assert guard.problem(said.tokens) is Runaway.LOOP
@@ -206,5 +209,5 @@ def test_gpt2_penalises_the_beginning_only_until_something_was_said() -> None:
     def say(_: int, logits: Tensor) -> Tensor:
         return torch.zeros_like(logits).index_fill(0, torch.tensor(BOS), 3.0).index_fill(0, torch.tensor(7), 2.0)
 
-    assert tiny("gpt2").generate(voice(), TEXT, flat, seeded(), 2, on_logits=say).tokens == [7, BOS]
-    assert tiny("llama").generate(voice(), TEXT, flat, seeded(), 2, on_logits=say).tokens == [7, BOS]
+    assert Decoder(tiny("gpt2")).generate(voice(), TEXT, flat, seeded(), 2, on_logits=say).tokens == [7, BOS]
+    assert Decoder(tiny("llama")).generate(voice(), TEXT, flat, seeded(), 2, on_logits=say).tokens == [7, BOS]

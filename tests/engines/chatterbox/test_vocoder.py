@@ -7,8 +7,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from chatterbox_plus.engines.chatterbox import spectra as transforms
 from chatterbox_plus.engines.chatterbox import vocoder as room
-from chatterbox_plus.engines.chatterbox.vocoder import RATE, Snake, Vocoder, draw_source, fade_in
+from chatterbox_plus.engines.chatterbox.vocoder import (
+    RATE,
+    Snake,
+    Vocoder,
+    WaveStream,
+    draw_source,
+    fade_in,
+    widening,
+)
 
 CPU = torch.device("cpu")
 
@@ -73,13 +82,14 @@ def test_no_pitch_is_below_nothing(tiny: Vocoder) -> None:
     assert (pitch >= 0).all()
 
 
-@pytest.mark.parametrize("frames", [41, 56, 83])
-def test_a_long_mel_is_shaped_in_pieces_and_sounds_the_same(
+@pytest.mark.parametrize("frames", [1, 4, 41, 83])
+def test_a_mel_is_shaped_block_by_block_and_sounds_the_same(
     tiny: Vocoder, frames: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mel, source = torch.randn(1, 80, frames), torch.randn(1, 1, 480 * frames) * 0.1
+    monkeypatch.setattr(room, "_CPU_BLOCKS", (100,))
     whole = tiny.decode(mel, source)
-    monkeypatch.setattr(room, "_PIECE", 4)
+    monkeypatch.setattr(room, "_CPU_BLOCKS", (16, 4))
     pieces = tiny.decode(mel, source)
     assert (pieces - whole).abs().max() <= 1e-5 * whole.abs().max()
 
@@ -87,6 +97,64 @@ def test_a_long_mel_is_shaped_in_pieces_and_sounds_the_same(
 def test_rows_of_a_batch_do_not_hear_each_other(tiny: Vocoder) -> None:
     mel, source = torch.randn(2, 80, 6), torch.randn(2, 1, 2880) * 0.1
     torch.testing.assert_close(tiny.decode(mel, source)[1:], tiny.decode(mel[1:], source[1:]), atol=1e-5, rtol=1e-5)
+
+
+def test_several_mels_are_what_each_is_alone(tiny: Vocoder) -> None:
+    batch = [(torch.randn(80, n), *draw_source(torch.Generator().manual_seed(n), n)) for n in (6, 31)]
+    for one, found in zip(batch, tiny.wave_batch(batch), strict=True):
+        assert torch.equal(found, tiny.wave(*one))
+
+
+CUTS = [[1] * 211, [30, 181], [5, 0, 56, 150], [10] * 21 + [1], [211, 0]]
+
+
+@pytest.mark.parametrize("cuts", CUTS, ids=len)
+def test_a_stream_is_the_same_to_the_bit_however_it_is_cut(tiny: Vocoder, cuts: list[int]) -> None:
+    mel = torch.randn(80, sum(cuts))
+    whole = WaveStream(tiny, torch.Generator().manual_seed(3)).push(mel, last=True)
+    stream, parts = WaveStream(tiny, torch.Generator().manual_seed(3)), mel.split(cuts, dim=1)
+    found = [stream.push(part, last=i == len(parts) - 1) for i, part in enumerate(parts)]
+    assert whole.shape == (480 * 211,)
+    assert torch.equal(torch.cat(found), whole)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 10, 11, 20, 57])
+def test_a_stream_is_the_wave(tiny: Vocoder, frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "randn", lambda *shape, **_: torch.zeros(*shape))
+    mel, generator = torch.linspace(-6, 2, 80 * frames).sin().mul(4).view(80, frames), torch.Generator()
+    streamed = WaveStream(tiny, generator.manual_seed(3)).push(mel, last=True)
+    whole = tiny.wave(mel, *draw_source(generator.manual_seed(3), frames))
+    assert (streamed - whole).abs().max() <= 1e-4 * whole.abs().max()
+
+
+def test_a_stream_is_heard_soon(tiny: Vocoder) -> None:
+    stream, heard = WaveStream(tiny, torch.Generator().manual_seed(3)), 0
+    for frames in range(1, 42):
+        heard += len(stream.push(torch.randn(80, 1)))
+        assert frames - heard / 480 <= 30
+
+
+def test_noise_of_a_stream_is_noise(tiny: Vocoder) -> None:
+    stream = WaveStream(tiny, torch.Generator().manual_seed(3))
+    found = torch.cat([stream._take_noise(count) for count in (100, 7000, 9000)], dim=1)
+    assert abs(found.mean()) < 0.05
+    assert abs(found.std() - 1) < 0.05
+    assert len(found[0].unique()) > 16_000
+
+
+def test_nothing_is_pushed_after_the_last(tiny: Vocoder) -> None:
+    stream = WaveStream(tiny, torch.Generator())
+    assert len(stream.push(torch.randn(80, 0), last=True)) == 0
+    with pytest.raises(ValueError, match="ended"):
+        stream.push(torch.randn(80, 1))
+
+
+@pytest.mark.parametrize(("kernel", "rate"), [(16, 8), (11, 5), (7, 3)])
+def test_widening_is_a_transposed_convolution(kernel: int, rate: int) -> None:
+    layer = nn.ConvTranspose1d(3, 2, kernel, rate, padding=(kernel - rate) // 2)
+    x = torch.randn(2, 3, 6)
+    made = widening(layer)(x).transpose(1, 2).reshape(2, 6 * rate, 2).transpose(1, 2)
+    torch.testing.assert_close(made, layer(x), atol=1e-5, rtol=1e-5)
 
 
 def test_nothing_is_louder_than_the_limit(tiny: Vocoder) -> None:
@@ -100,7 +168,7 @@ def test_our_spectra_are_torchs() -> None:
     frames = nn.functional.pad(wave[:, None], (8, 8), mode="reflect")[:, 0].unfold(1, 16, 4)
     spectra = torch.stft(wave, 16, 4, window=torch.hann_window(16), return_complex=True)
     expected = torch.cat([spectra.real, spectra.imag], dim=1).transpose(1, 2)
-    torch.testing.assert_close(frames @ room._analysis(CPU, torch.float32), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(frames @ transforms._analysis(CPU, torch.float32), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_our_way_back_is_torchs() -> None:
@@ -109,7 +177,7 @@ def test_our_way_back_is_torchs() -> None:
     spectra = torch.polar(size, phase).transpose(1, 2)
     expected = torch.istft(spectra, 16, 4, window=torch.hann_window(16))
     assert expected.shape == (1, 480)
-    torch.testing.assert_close(room._resynthesize(shaped), expected, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(transforms.Samples().push(shaped, last=True), expected, atol=1e-6, rtol=1e-5)
 
 
 def test_snake_is_its_formula() -> None:

@@ -8,7 +8,10 @@ import sys
 
 import torch
 
+from chatterbox_plus.engines.chatterbox import matrices
 from chatterbox_plus.errors import ModelLoadError
+
+_ROWS, _MOST_ROWS = 8, 128  # a CPU's cores are busy with 8; a GPU hardly notices the first dozens
 
 
 def choose(name: str) -> torch.device:
@@ -20,6 +23,23 @@ def choose(name: str) -> torch.device:
     if wanted not in found:
         raise ModelLoadError(f"PyTorch finds no device {name} here; it finds {', '.join(found)}")
     return torch.device(wanted)
+
+
+def mode_for(precision: str, device: torch.device) -> str:
+    """The mode of `matrices` that is used there; auto is the fast one. Raises ModelLoadError for one that is not."""
+    known = matrices.modes(device)
+    if precision == "auto":
+        return matrices.FAST if matrices.FAST in known else matrices.EXACT
+    if precision not in known:
+        raise ModelLoadError(f"the precision {precision} is not to be had on {device}; there are {', '.join(known)}")
+    return precision
+
+
+def rows_for(device: torch.device, row_bytes: int) -> int:
+    """How many passages are taken in at once where each needs so much memory: a fifth of a GPU's, in all."""
+    if device.type != "cuda":
+        return _ROWS
+    return max(_ROWS // 2, min(_MOST_ROWS, available()[str(device)] // 5 // row_bytes))
 
 
 def available() -> dict[str, int]:

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from chatterbox_plus.engines.chatterbox.conformer import conv_frames
+from chatterbox_plus.engines.chatterbox.conformer import conv_frames, conv_single, joined
+from chatterbox_plus.engines.chatterbox.lowered import attend
 
 _TIME_SCALE = 1000  # times 0 ... 1 are embedded as 0 ... 1000
 
@@ -44,6 +45,12 @@ class CausalBlock(nn.Module):
         super().__init__()
         self.block = nn.Sequential(nn.Conv1d(size_in, size, 3), nn.Identity(), nn.LayerNorm(size))
 
+    @property
+    def norm_type(self) -> torch.dtype:
+        norm = self.block[2]
+        assert isinstance(norm, nn.LayerNorm)
+        return norm.weight.dtype
+
     def forward(self, x: Tensor) -> Tensor:
         conv, _, norm = self.block  # upstream turns axes around in between
         return F.mish(norm(conv_frames(conv, x, left=2)), inplace=True)
@@ -58,21 +65,37 @@ class ResnetBlock(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """x (B, T, size_in), time (1 or B, time_size) -> (B, T, size)."""
-        h = self.block1(x).add_(self.mlp(time)[:, None])
-        out: Tensor = self.block2(h).add_(F.linear(x, self.res_conv.weight[..., 0], self.res_conv.bias))
+        h = self.block1(x)
+        h.add_(self.mlp(time)[:, None])
+        out: Tensor = conv_single(self.res_conv, x).to(x.dtype) + self.block2(h)
         return out
 
 
 class Attention(nn.Module):
     def __init__(self, size: int, heads: int, head_size: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.scale = heads, head_size**-0.5
         self.to_q, self.to_k, self.to_v = (nn.Linear(size, heads * head_size, bias=False) for _ in range(3))
         self.to_out = nn.Sequential(nn.Linear(heads * head_size, size))
+        self.to_qkv: nn.Module | None = None
+        self.attends_in: torch.dtype | None = None
+        """The type of `lowered.attend`; None for PyTorch's own attention, which gains nothing by bfloat16 on a CPU."""
+
+    def join(self) -> None:
+        """One layer for queries, keys and values instead of three."""
+        self.to_qkv = joined([self.to_q, self.to_k, self.to_v])
+        del self.to_q, self.to_k, self.to_v
 
     def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
-        q, k, v = (to(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for to in (self.to_q, self.to_k, self.to_v))
-        out: Tensor = self.to_out(F.scaled_dot_product_attention(q, k, v, attn_mask=keys).transpose(1, 2).flatten(2))
+        joint = None if self.to_qkv is None else self.to_qkv(x).to(self.attends_in).chunk(3, dim=-1)
+        parts = joint or (self.to_q(x), self.to_k(x), self.to_v(x))
+        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in parts)
+        if self.attends_in is not None:
+            attended = attend(q * self.scale, k, v, keys)
+        else:
+            q, k, v = (part.transpose(1, 2) for part in (q, k, v))
+            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=keys).transpose(1, 2).flatten(2)
+        out: Tensor = self.to_out(attended)
         return out
 
 
@@ -104,8 +127,8 @@ class TransformerBlock(nn.Module):
         self.norm3, self.ff = nn.LayerNorm(size), FeedForward(size)
 
     def forward(self, x: Tensor, keys: Tensor | None) -> Tensor:
-        x = self.attn1(self.norm1(x), keys).add_(x)
-        out: Tensor = self.ff(self.norm3(x)).add_(x)
+        x = x + self.attn1(self.norm1(x), keys)
+        out: Tensor = x + self.ff(self.norm3(x))
         return out
 
 
@@ -177,14 +200,15 @@ class Estimator(nn.Module):
         keys = None if mask is None else mask[:, None, None]
 
         everywhere = speaker[:, None].expand(-1, x.shape[2], -1)
-        h = torch.cat([x.transpose(1, 2), mu.transpose(1, 2), everywhere, cond.transpose(1, 2)], dim=2)
+        stream = self.final_block.norm_type  # of what runs through the blocks, each of which adds to it
+        h = torch.cat([x.transpose(1, 2), mu.transpose(1, 2), everywhere, cond.transpose(1, 2)], dim=2).to(stream)
         (down,), (up,) = self.down_blocks, self.up_blocks
         skip = down(h, time, keys)
-        h = conv_frames(down.get_submodule("2"), skip, left=2)
+        h = conv_frames(down.get_submodule("2"), skip, left=2).to(stream)
         for stage in self.mid_blocks:
             h = stage(h, time, keys)
         h = up(torch.cat([h, skip], dim=2), time, keys)
         h = conv_frames(up.get_submodule("2"), h, left=2)
 
-        h = F.linear(self.final_block(h), self.final_proj.weight[..., 0], self.final_proj.bias)
+        h = conv_single(self.final_proj, self.final_block(h)).to(x.dtype)
         return (h if mask is None else h * mask[..., None]).transpose(1, 2)

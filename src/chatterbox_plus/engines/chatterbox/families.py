@@ -13,7 +13,7 @@ from chatterbox_plus.engines.chatterbox.languages import OTHER_CODES, PASSAGE_CH
 
 RATE = 24_000  # Hz, of all the family's speech
 _TAIL = (4299,) * 3  # of the speech token of silence: upstream ends with them what Turbo and Nano say
-REVISION = "1"  # of our own part: another one for every change of the sound
+REVISION = "2"  # of our own part: another one for every change of the sound
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,12 @@ def describe(
     has_voice: bool,
     marks_audio: bool,
     remarks: Mapping[str, str] = MappingProxyType({}),
+    precision: str = "auto",
 ) -> ChatterboxInfo:
     """What a model of a family can do.
 
     revision: of its files. has_voice: whether a voice came with it. marks_audio: whether the watermarker is installed.
-    remarks: see `EngineInfo`.
+    remarks: see `EngineInfo`. precision: how its numbers are rounded, which is heard if only just.
     """
     kind = FAMILIES[family]
     own = StockVoice("default", "the voice that comes with the model", "en" if "en" in languages else languages[0])
@@ -107,12 +108,13 @@ def describe(
         uses=frozenset(kind.defaults),
         estimates_word_times=True,
         preview=False,
-        revision=f"{REVISION}-{revision}",
+        revision=f"{REVISION}-{revision}-{precision}",
         title=kind.title if name == family else f"{name} model",
         tags={tag: code for tag, code in OTHER_CODES.items() if code in languages},
         passage_chars=PASSAGE_CHARS,
         default_voice=has_voice,
         loads_late=True,
+        crowd=True,
         sounds=sounds_of(family),
         reference_s=kind.reference_s,
         marks_audio=marks_audio,

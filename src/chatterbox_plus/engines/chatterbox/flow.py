@@ -6,7 +6,7 @@ steps. The voice's own tokens and mel come first in everything and are cut off a
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,7 @@ from chatterbox_plus.engines.chatterbox.estimator import Estimator
 GUIDANCE = 0.7  # how much further than the conditions alone (upstream's inference_cfg_rate)
 STEPS, MEANFLOW_STEPS = 10, 2
 FRAMES_PER_TOKEN = 2
+_TAPE_BLOCK = 64  # frames; another number is other noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,9 @@ class Flow(nn.Module):
     ) -> None:
         """encoder, estimator: other sizes than the official ones, by the names their constructors have for them."""
         super().__init__()
-        self.meanflow = meanflow
+        self.meanflow, self.mels = meanflow, mels
+        self.together = True
+        """Whether mels of a batch go through the layers as one. A CPU gains nothing by that, and pays for padding."""
         self.input_embedding = nn.Embedding(vocabulary, size)
         self.spk_embed_affine_layer = nn.Linear(xvector, mels)
         self.encoder = FlowEncoder(size=size, **(encoder or {}))
@@ -77,20 +80,32 @@ class Flow(nn.Module):
         self, batch: Sequence[Spoken], steps: int | None = None, before_step: Callable[[], None] = lambda: None
     ) -> list[Tensor]:
         """Several at once, of any lengths; each (80, 2 T) comes out as it would alone."""
-        mu, mask = self._encode([(tokens, prompt) for tokens, prompt, _ in batch])
-        frames = [FRAMES_PER_TOKEN * (len(prompt.tokens) + len(tokens)) for tokens, prompt, _ in batch]
-        x = mu.new_zeros(mu.shape)
-        for row, (_, _, noise), length in zip(x, batch, frames, strict=True):
-            if noise.shape != (x.shape[1], length):
-                raise ValueError(f"noise of shape {tuple(noise.shape)} for {length} frames")
-            row[:, :length] = noise
-        prompts = [prompt for _, prompt, _ in batch]
-        x = self.decode(x, mu, self.speaker(prompts), self.condition(prompts, mu), steps, mask, before_step)
-        return [row[:, len(prompt.mel) : n] for row, prompt, n in zip(x, prompts, frames, strict=True)]
+        decoding = self.decoding(batch, steps)
+        while True:
+            try:
+                next(decoding)
+            except StopIteration as done:
+                mels: list[Tensor] = done.value
+                return mels
+            before_step()
+
+    def decoding(self, batch: Sequence[Spoken], steps: int | None = None) -> Generator[None, None, list[Tensor]]:
+        """`mel_batch` step by step: it encodes and then waits before each step; the mels are what it returns.
+
+        So whoever drives it may do other things in between, or stop: `mels = yield from flow.decoding(batch)`. What
+        `mel` raises, the first `next` does.
+        """
+        groups = [list(batch)] if self.together else [[spoken] for spoken in batch]
+        movements = [_Movement(self, group, steps) for group in groups]
+        for step in range(len(self.schedule(steps)) - 1):
+            yield
+            for movement in movements:
+                movement.step(step)
+        return [mel for movement in movements for mel in movement.mels()]
 
     def encode(self, tokens: Tensor, prompt: FlowPrompt) -> Tensor:
         """Prompt's and new tokens, encoded: mu (1, 80, 2 P + 2 T). Raises ValueError as `mel` does."""
-        return self._encode([(tokens, prompt)])[0]
+        return self.encode_batch([(tokens, prompt)])[0]
 
     def speaker(self, prompts: Sequence[FlowPrompt]) -> Tensor:
         """(B, 80)"""
@@ -105,6 +120,12 @@ class Flow(nn.Module):
             row[:, : len(prompt.mel)] = prompt.mel.T
         return cond
 
+    @property
+    def estimator(self) -> Estimator:
+        found = self.decoder["estimator"]
+        assert isinstance(found, Estimator)
+        return found
+
     def schedule(self, steps: int | None = None) -> Tensor:
         """The times between the steps, 0 ... 1 -> (steps + 1,): even for meanflow, else short steps first."""
         steps = steps or (MEANFLOW_STEPS if self.meanflow else STEPS)
@@ -116,32 +137,14 @@ class Flow(nn.Module):
         self, x: Tensor, mu: Tensor, t: Tensor, r: Tensor, speaker: Tensor, cond: Tensor, mask: Tensor | None = None
     ) -> Tensor:
         """Which way and how fast x moves in the step from t to r, each (1,) -> (B, 80, T); guidance included."""
-        estimator = self.decoder["estimator"]
         if self.meanflow:
-            return estimator(x, mu, t, r, speaker, cond, mask)  # type: ignore[no-any-return]
+            return self.estimator(x, mu, t, r, speaker, cond, mask)  # type: ignore[no-any-return]
         mu, speaker, cond = (torch.cat([known, torch.zeros_like(known)]) for known in (mu, speaker, cond))
         masks = None if mask is None else torch.cat([mask, mask])
-        told, untold = estimator(torch.cat([x, x]), mu, t, None, speaker, cond, masks).chunk(2)
+        told, untold = self.estimator(torch.cat([x, x]), mu, t, None, speaker, cond, masks).chunk(2)
         return (1 + GUIDANCE) * told - GUIDANCE * untold  # type: ignore[no-any-return]
 
-    def decode(
-        self,
-        noise: Tensor,
-        mu: Tensor,
-        speaker: Tensor,
-        cond: Tensor,
-        steps: int | None = None,
-        mask: Tensor | None = None,
-        before_step: Callable[[], None] = lambda: None,
-    ) -> Tensor:
-        """From noise to mel, the prompt's part included: all (B, 80, T) but speaker (B, 80), mask bool (B, T)."""
-        times, x = self.schedule(steps), noise
-        for t, r in zip(times[:-1, None], times[1:, None], strict=True):
-            before_step()
-            x = x + (r - t) * self.velocity(x, mu, t, r, speaker, cond, mask)
-        return x
-
-    def _encode(self, batch: Sequence[tuple[Tensor, FlowPrompt]]) -> tuple[Tensor, Tensor | None]:
+    def encode_batch(self, batch: Sequence[tuple[Tensor, FlowPrompt]]) -> tuple[Tensor, Tensor | None]:
         """mu (B, 80, frames of the longest), and whose frames are its own (B, frames), None when all are."""
         device = self.input_embedding.weight.device
         rows = [torch.cat([prompt.tokens.to(device), tokens.to(device)]) for tokens, prompt in batch]
@@ -155,9 +158,52 @@ class Flow(nn.Module):
                 f"speech tokens from {int(low)} to {int(high)}; {self.input_embedding.num_embeddings} exist"
             )
         lengths = None if min(counts) == max(counts) else torch.tensor(counts, device=device)
-        mu = self.encoder_proj(self.encoder(self.input_embedding(ids), lengths)).transpose(1, 2).contiguous()
+        features = self.encoder(self.input_embedding(ids), lengths).to(self.encoder_proj.weight)
+        mu = self.encoder_proj(features).transpose(1, 2).contiguous()
         mask = None if lengths is None else frames_mask(FRAMES_PER_TOKEN * lengths, mu.shape[2])
         return mu, mask
+
+
+class _Movement:
+    """Some mels on their way from noise to speech."""
+
+    def __init__(self, flow: Flow, batch: Sequence[Spoken], steps: int | None) -> None:
+        self._flow, self._times = flow, flow.schedule(steps)
+        self._prompts = [prompt for _, prompt, _ in batch]
+        self._frames = [FRAMES_PER_TOKEN * (len(prompt.tokens) + len(tokens)) for tokens, prompt, _ in batch]
+        self._mu, self._mask = flow.encode_batch([(tokens, prompt) for tokens, prompt, _ in batch])
+        self._speaker, self._cond = flow.speaker(self._prompts), flow.condition(self._prompts, self._mu)
+        self._x = torch.zeros_like(self._mu)
+        for row, (_, _, noise), length in zip(self._x, batch, self._frames, strict=True):
+            if noise.shape != (len(row), length):
+                raise ValueError(f"noise of shape {tuple(noise.shape)} for {length} frames")
+            row[:, :length] = noise
+
+    def step(self, number: int) -> None:
+        t, r = self._times[number : number + 1], self._times[number + 1 : number + 2]
+        velocity = self._flow.velocity(self._x, self._mu, t, r, self._speaker, self._cond, self._mask)
+        self._x = self._x + (r - t) * velocity
+
+    def mels(self) -> list[Tensor]:
+        """(80, 2 T) each"""
+        ends = zip(self._x, self._prompts, self._frames, strict=True)
+        return [row[:, len(prompt.mel) : frames] for row, prompt, frames in ends]
+
+
+class NoiseTape:
+    """Standard normal noise by the frame, for a mel that grows: the first frames stay what they are."""
+
+    def __init__(self, generator: torch.Generator, mels: int, prompt_frames: int) -> None:
+        """generator: a CPU one, nobody else's from now on. The prompt's frames come first."""
+        self._generator, self._mels = generator, mels
+        self._drawn = torch.randn(mels, prompt_frames, generator=generator)
+
+    def frames(self, count: int) -> Tensor:
+        """(mels, count), the prompt's frames counted too: the same numbers in whatever steps they are asked for."""
+        missing = math.ceil((count - self._drawn.shape[1]) / _TAPE_BLOCK)
+        blocks = [torch.randn(self._mels, _TAPE_BLOCK, generator=self._generator) for _ in range(missing)]
+        self._drawn = torch.cat([self._drawn, *blocks], dim=1)
+        return self._drawn[:, :count]
 
 
 def draw_noise(generator: torch.Generator, tokens: int, prompt_tokens: int, meanflow: bool, mels: int = 80) -> Tensor:

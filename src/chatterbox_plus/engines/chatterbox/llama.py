@@ -5,13 +5,14 @@ scales them.
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from chatterbox_plus.engines.chatterbox.backbone import KvCache, Linear, attend, split_heads
+from chatterbox_plus.engines.chatterbox.backbone import Context, Linear, Rows, attend, fused, split_parts
 
 _THETA = 500_000.0
 _SCALE, _LOW, _HIGH, _TRAINED = 8.0, 1.0, 4.0, 8192  # of the frequencies; positions the unscaled ones were trained on
@@ -37,15 +38,24 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.q_proj, self.k_proj, self.v_proj, self.o_proj = (Linear(dim, dim, bias=False) for _ in range(4))
+        self._qkv: nn.Module | None = None
 
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], cache: KvCache, layer: int, position: int) -> Tensor:
-        queries_keys = torch.stack([self.q_proj(x), self.k_proj(x)])
-        queries_keys = queries_keys.view(*queries_keys.shape[:3], self.heads, -1).transpose(2, 3)  # (2, b, h, n, d)
-        cos, sin = rotation
+    def settle(self, mode: str) -> None:
+        self._qkv = fused(self.q_proj, self.k_proj, self.v_proj, mode=mode)
+        del self.q_proj, self.k_proj, self.v_proj
+        self.o_proj = fused(self.o_proj, mode=mode)  # type: ignore[assignment]
+
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], rows: Rows, layer: int) -> Tensor:
+        if self._qkv is None:
+            projected = torch.cat([self.q_proj(x), self.k_proj(x), self.v_proj(x)], -1)
+        else:
+            projected = self._qkv(x)
+        parts = split_parts(projected, self.heads)
+        cos, sin = rotation  # (b, 1, n, d)
+        queries_keys = parts[:2]
         swapped = queries_keys.roll(queries_keys.shape[-1] // 2, -1)
-        queries, keys = torch.addcmul(queries_keys * cos, swapped, sin)
-        keys, values = cache.store(layer, position, keys, split_heads(self.v_proj(x), self.heads))
-        out: Tensor = self.o_proj(attend(queries, keys, values))
+        torch.addcmul(queries_keys * cos, swapped, sin, out=queries_keys)
+        out: Tensor = self.o_proj(attend(parts, rows, layer))
         return out
 
 
@@ -54,9 +64,16 @@ class Mlp(nn.Module):
         super().__init__()
         self.gate_proj, self.up_proj = (Linear(dim, hidden, bias=False) for _ in range(2))
         self.down_proj = Linear(hidden, dim, bias=False)
+        self._wide: nn.Module | None = None
+
+    def settle(self, mode: str) -> None:
+        self._wide = fused(self.gate_proj, self.up_proj, mode=mode)
+        del self.gate_proj, self.up_proj
+        self.down_proj = fused(self.down_proj, mode=mode)  # type: ignore[assignment]
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        gate, up = (self.gate_proj(x), self.up_proj(x)) if self._wide is None else self._wide(x).chunk(2, -1)
+        out: Tensor = self.down_proj(F.silu(gate) * up)
         return out
 
 
@@ -67,8 +84,8 @@ class Layer(nn.Module):
         self.self_attn = Attention(dim, heads)
         self.mlp = Mlp(dim, hidden)
 
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], cache: KvCache, layer: int, position: int) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotation, cache, layer, position)
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], rows: Rows, layer: int) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rotation, rows, layer)
         return x + self.mlp(self.post_attention_layernorm(x))  # type: ignore[no-any-return]
 
 
@@ -79,15 +96,25 @@ class Llama(nn.Module):
         self.layers = nn.ModuleList(Layer(dim, heads, hidden) for _ in range(layers))
         self.norm = nn.RMSNorm(dim, eps=_EPS)
 
-    def cache(self) -> KvCache:
-        return KvCache(len(self.layers))
+    def context(self, beginning: Context | None = None) -> Context:
+        return Context(len(self.layers), beginning)
 
-    def forward(self, x: Tensor, cache: KvCache, position: int) -> Tensor:
-        """x (b, n, dim) at the positions from `position` on, those before it being in the cache -> (b, n, dim)."""
-        end = position + x.shape[1]
+    def settle(self, mode: str) -> None:
+        """After loading: bring the weights into the form they are used in, `matrices.matrix`'s for a mode."""
+        for module in self.modules():
+            if isinstance(module, Attention | Mlp):
+                module.settle(mode)
+
+    def forward(self, x: Tensor, contexts: Sequence[Context]) -> Tensor:
+        """x (b, n, dim): what follows in each context -> (b, n, dim). n is 1, or b is."""
+        count = x.shape[1]
+        end = max(map(len, contexts)) + count
         tables = _rotation(-(-end // _BLOCK) * _BLOCK, self.head_size, x.device, x.dtype)
-        rotation = tables[0][position:end], tables[1][position:end]
+        rows = Rows(contexts)
+        places = rows.places(count, x.device)
+        rotation = tables[0][places][:, None], tables[1][places][:, None]
         for index, layer in enumerate(self.layers):
-            x = layer(x, rotation, cache, index, position)
+            x = layer(x, rotation, rows, index)
+        rows.advance(count)
         out: Tensor = self.norm(x)
         return out

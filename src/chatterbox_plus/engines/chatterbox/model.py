@@ -17,8 +17,13 @@ from chatterbox_plus.audio.loudness import integrated_lufs
 from chatterbox_plus.audio.resample import resample
 from chatterbox_plus.engines.chatterbox import features
 from chatterbox_plus.engines.chatterbox.checkpoint import Weights, fill
+from chatterbox_plus.engines.chatterbox.decoding import Decoder
 from chatterbox_plus.engines.chatterbox.families import FAMILIES, RATE
 from chatterbox_plus.engines.chatterbox.flow import Flow
+from chatterbox_plus.engines.chatterbox.flow_modes import lower
+from chatterbox_plus.engines.chatterbox.matrices import EXACT
+from chatterbox_plus.engines.chatterbox.padded import pad
+from chatterbox_plus.engines.chatterbox.pooled import PooledDecoder
 from chatterbox_plus.engines.chatterbox.prints import VoicePrint, bundled, flow_prompt
 from chatterbox_plus.engines.chatterbox.reading import TextReader, open_reader
 from chatterbox_plus.engines.chatterbox.s3_tokenizer import S3Tokenizer
@@ -35,6 +40,7 @@ _SILENT = 1e-4  # of full scale, -80 dB
 _FLOW_PROMPT_S = 10  # of a reference, that the decoder hears
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
+AnySound = TypeVar("AnySound", Flow, Vocoder)
 
 
 class _Undrawn(TorchFunctionMode):
@@ -52,17 +58,17 @@ class _Undrawn(TorchFunctionMode):
 class Model:
     """The parts of one model. Callers hold `torch.inference_mode()`."""
 
-    def __init__(self, family: str, files: Mapping[str, Path], device: torch.device) -> None:
-        """family: one of FAMILIES. files: by role, as `models.catalog` names them."""
+    def __init__(self, family: str, files: Mapping[str, Path], device: torch.device, mode: str = EXACT) -> None:
+        """family: one of FAMILIES. files: by role, as `models.catalog` names them. mode: one of `matrices.modes`."""
         self.family = FAMILIES[family]
-        self.device, self.dtype = device, torch.float32
+        self.device, self.dtype, self.mode = device, torch.float32, mode
         self._files = files
         sizes = files["t3"].parent / SIZES_FILE
         self._sizes: dict[str, Any] = json.loads(sizes.read_text("utf-8")) if sizes.is_file() else {}
 
     @cached_property
     def t3(self) -> T3:
-        weights = self._weights("t3", "tfmr.h." if self._settles else None)
+        weights = self._weights("t3", "tfmr.")
         sizes = replace(SIZES[self.family.name], **self._sizes.get("t3", {}))
         shape = weights.shapes.get("text_emb.weight")
         if shape is not None:
@@ -73,14 +79,15 @@ class Model:
                 "they belong to different models"
             )
         t3 = self._filled(lambda: T3(sizes), weights)
-        if self._settles:
-            t3.settle()
+        with torch.inference_mode(False), torch.no_grad():
+            t3.settle(self.mode)
         return t3
 
-    @property
-    def _settles(self) -> bool:
-        """Whether the token model's weights are laid out anew: with several cores, decoding is quicker then."""
-        return self.device.type == "cpu" and torch.get_num_threads() > 1
+    @cached_property
+    def decoder(self) -> Decoder:
+        if self.device.type == "cuda":
+            return PooledDecoder(self.t3, torch.float32 if self.mode == EXACT else torch.bfloat16)
+        return Decoder(self.t3)
 
     @cached_property
     def reader(self) -> TextReader:
@@ -104,11 +111,17 @@ class Model:
     @cached_property
     def flow(self) -> Flow:
         sizes = self._sizes.get("flow", {})
-        return self._filled(lambda: Flow(meanflow=self.family.meanflow, **sizes), self._s3gen, "flow.")
+        weights = self._weights("s3gen", "flow.")  # copies: they are laid out anew
+        flow = self._filled(lambda: Flow(meanflow=self.family.meanflow, **sizes), weights, "flow.")
+        flow = self._lowered(flow)
+        if self.device.type == "cuda":
+            pad(flow.estimator)
+        return flow
 
     @cached_property
     def vocoder(self) -> Vocoder:
-        return self._filled(lambda: Vocoder(**self._sizes.get("vocoder", {})), self._s3gen, "mel2wav.")
+        weights = self._weights("s3gen", "mel2wav.")
+        return self._lowered(self._filled(lambda: Vocoder(**self._sizes.get("vocoder", {})), weights, "mel2wav."))
 
     @cached_property
     def default_voice(self) -> VoicePrint | None:
@@ -151,10 +164,19 @@ class Model:
         """A recording (n,) at 16 kHz -> its speech tokens (t,)."""
         return self.s3_tokenizer.encode(wave.to(self.device))
 
-    def _weights(self, role: str, copied: str | None = None) -> Weights:
+    def path(self, role: str) -> Path:
+        """The file for a role. Raises ModelLoadError."""
         if role not in self._files:
             raise ModelLoadError(f"this model has no file for {role}: fetch or copy it again")
-        return Weights(self._files[role], copied=copied)
+        return self._files[role]
+
+    def _weights(self, role: str, copied: str | None = None) -> Weights:
+        return Weights(self.path(role), copied=copied)
+
+    def _lowered(self, part: AnySound) -> AnySound:
+        with torch.inference_mode(False), torch.no_grad():
+            lower(part, self.mode)
+        return part
 
     def _filled(self, make: Callable[[], AnyModule], weights: Weights, prefix: str = "") -> AnyModule:
         with torch.inference_mode(False), torch.no_grad():  # ordinary tensors: libraries may want to lay them out anew

@@ -5,20 +5,19 @@ Llama: speaker, 32 for the prompt, mood; START text STOP, with their places; BOS
 with its places. GPT-2: speaker, prompt, text, BOS, speech.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from chatterbox_plus.engines.chatterbox.backbone import Linear, split_heads
+from chatterbox_plus.engines.chatterbox.backbone import Linear, fused, split_heads
 from chatterbox_plus.engines.chatterbox.gpt2 import Gpt2
 from chatterbox_plus.engines.chatterbox.llama import Llama
-from chatterbox_plus.engines.chatterbox.sampling import Sampling, choose, gpt2_scores, guided, llama_scores
-from chatterbox_plus.errors import Cancelled, GenerationError
+from chatterbox_plus.engines.chatterbox.matrices import EXACT
 
 START_TEXT, STOP_TEXT = 255, 0
 BOS, STOP = 6561, 6562  # of speech
@@ -60,20 +59,6 @@ class T3Voice:
 
     speaker: Tensor
     prompt_tokens: Tensor
-
-
-@dataclass(frozen=True)
-class Generated:
-    """tokens: without the stop. stopped: the model ended by itself; else the limit or the guard ended it."""
-
-    tokens: list[int]
-    stopped: bool
-
-
-class Watcher(Protocol):
-    """Sees every token; True ends it."""
-
-    def push(self, token: int) -> bool: ...
 
 
 class Places(nn.Module):
@@ -142,12 +127,17 @@ class T3(nn.Module):
             self.tfmr = Gpt2(dim, sizes.layers, sizes.heads, sizes.positions)
         self.cond_enc = VoiceInput(sizes)
         self.text_emb, self.speech_emb = nn.Embedding(sizes.text_vocab, dim), nn.Embedding(sizes.speech_vocab, dim)
-        self.speech_head = Linear(dim, sizes.speech_vocab, bias=not self.llama)
+        self.speech_head: nn.Module = Linear(dim, sizes.speech_vocab, bias=not self.llama)
 
-    def settle(self) -> None:
-        """After loading, for a CPU: lay the weights out in memory as decoding on several cores reads them quickest."""
-        if isinstance(self.tfmr, Gpt2):
-            self.tfmr.settle()
+    @property
+    def device(self) -> torch.device:
+        return self.speech_emb.weight.device
+
+    def settle(self, mode: str = EXACT) -> None:
+        """After loading: bring the weights into the form they are used in. mode: one of `matrices.modes`."""
+        self.tfmr.settle(mode)
+        assert isinstance(self.speech_head, Linear)
+        self.speech_head = fused(self.speech_head, mode=mode)
 
     def condition(self, voice: T3Voice, exaggeration: float = 0.5) -> Tensor:
         """What is said of the voice: (1, 34, dim) for Llama, (1, 1 + prompt, dim) for GPT-2 (without exaggeration)."""
@@ -193,55 +183,7 @@ class T3(nn.Module):
 
     def logits(self, inputs: Tensor, speech_tokens: Tensor) -> Tensor:
         """What the model would say after each of n given tokens, and before: (rows, n + 1, speech_vocab)."""
-        said = self.embed_speech(speech_tokens, 1).expand(len(inputs), -1, -1)
-        hidden = self.tfmr(torch.cat([inputs, said], 1), self.tfmr.cache(), 0)
-        out: Tensor = self.speech_head(hidden[:, inputs.shape[1] - 1 :])
+        said = self.embed_speech(speech_tokens, 1)
+        rows = [self.tfmr(torch.cat([row[None], said], 1), [self.tfmr.context()]) for row in inputs]
+        out: Tensor = self.speech_head(torch.cat(rows)[:, inputs.shape[1] - 1 :])
         return out
-
-    def generate(
-        self,
-        voice: T3Voice,
-        text_tokens: Tensor,
-        options: Sampling,
-        generator: torch.Generator,
-        limit: int,
-        cancelled: Callable[[], bool] = lambda: False,
-        watcher: Watcher | None = None,
-        on_logits: Callable[[int, Tensor], Tensor] | None = None,
-    ) -> Generated:
-        """Speak text tokens (n,). At cfg_weight 0 and for GPT-2 the model runs once a token, else twice.
-
-        generator: on the CPU; seeded like torch's own it gives upstream's tokens on any device. limit: of tokens, and
-        never more than the model has places for. on_logits: may put others in place of step i's logits (v,), for tests.
-        Raises ValueError for too much text, Cancelled, GenerationError for logits that are no numbers.
-        """
-        device = self.speech_head.weight.device
-        text_tokens = text_tokens.to(device)
-        inputs = self.inputs(voice, text_tokens, options.exaggeration, guided=self.llama and options.cfg_weight > 0)
-        room = self.sizes.speech_positions if self.llama else self.sizes.positions - inputs.shape[1] + 1
-        limit = min(limit, room)
-        if limit < 1:
-            raise ValueError(f"{inputs.shape[1]} tokens of prompt and text leave no places for speech")
-        scores_of = llama_scores if self.llama else gpt2_scores
-        said = torch.full((limit + 1,), BOS)
-        first = 0 if self.llama else 1  # BOS is penalised like a token; by GPT-2 only as long as nothing has been said
-        cache, position, tokens = self.tfmr.cache(), inputs.shape[1], list[int]()
-        hidden = self.tfmr(inputs, cache, 0)[:, -1:]
-        while not cancelled():
-            logits = guided(self.speech_head(hidden)[:, -1].float().cpu(), options.cfg_weight)
-            if on_logits is not None:
-                logits = on_logits(len(tokens), logits)
-            if not torch.isfinite(logits.max()):
-                raise GenerationError("the model's numbers broke down; its files may be damaged")
-            count = len(tokens)
-            scores = scores_of(logits, said[min(first, count) : count + 1], options)
-            token = choose(scores, options, generator)
-            if token == STOP:
-                return Generated(tokens, True)
-            tokens.append(token)
-            said[count + 1] = token
-            if (watcher is not None and watcher.push(token)) or len(tokens) == limit:
-                return Generated(tokens, False)
-            step = self.embed_speech(said[count + 1 : count + 2].to(device), count + 1)
-            hidden = self.tfmr(step.expand(len(inputs), -1, -1), cache, position + count)
-        raise Cancelled("the request was called off")
