@@ -39,8 +39,9 @@ bench: $(VENV)/.base
 parity: $(VENV)/.dev
 	@$(BIN)/python -m parity compare
 
+# ARGS=--full measures everything, for hours.
 bench-engine: $(VENV)/.dev
-	@$(BIN)/python -m bench.engine
+	@$(BIN)/python -m bench.engine --vs-upstream --json $(ARGS)
 
 clean:
 	rm -rf $(VENV) .venv-parity build dist .pytest_cache .mypy_cache .ruff_cache

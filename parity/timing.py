@@ -1,136 +1,154 @@
-"""One side of `make bench-engine` in a process of its own: told a stage on stdin, it does it and says how long.
+"""Upstream's side of `make bench-engine`, a process of its own: `python -m parity.timing`, in upstream's environment.
 
-
-`python -m parity.timing ours|upstream VARIANT FOLDER RECORDING`. Stages: "load" (the first), "voice", "tokens", "mel",
-"wave"; "memory" asks for the peak of this process in MB. Replies are lines of JSON: {"value": 1.5, "unit": "s"}.
+It is talked to as ours is (`chatterbox_plus.engines.chatterbox.timing.protocol`). The first line names variant, folder
+and the voice's recording. Speech is made as upstream's `generate` makes it, with the voice prepared once and without
+the watermark; the stop is forced as ours is, and texts are ours.
 """
 
-import contextlib
-import json
-import resource
-import sys
+# mypy: disable-error-code="import-not-found"
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from parity.checkpoints import random_tokens
+from chatterbox_plus.engines.chatterbox.prints import CODES
+from chatterbox_plus.engines.chatterbox.t3 import STOP
+from chatterbox_plus.engines.chatterbox.timing.material import SENTENCE, forced_length, long_text, seconds, sentence
+from chatterbox_plus.engines.chatterbox.timing.protocol import Measured, Measures, answer, peak_memory
 
-TEXT = "The harbour lay quiet under a pale morning sky, and nobody spoke much."
-VOICE_S = 10  # of the recording: what S3Gen hears at most
-GENERATED = 50  # speech tokens that T3 is asked for: 2 s
-SPOKEN = 75  # speech tokens that S3Gen is given: 3 s
 SEED = 1
-STAGES = ("voice", "tokens", "mel", "wave")
+EXAGGERATION = 0.5
+SILENCE = 4299  # upstream's S3GEN_SIL, three of which end what Turbo and Nano say
+_NEVER, _ALWAYS = -1e4, 1e4  # logits
+_WARM_LETTERS = 20
 
-Stages = dict[str, Callable[[], Any]]
 
+@contextmanager
+def forced(head: nn.Module, length: int) -> Iterator[None]:
+    """Within, the model that has this speech head stops after so many tokens, all of which have a sound.
 
-def ours(variant: str, folder: Path, recording: Path) -> Stages:
-    """The stages of our side, loaded."""
-    import wave
+    Nothing is infinite: guidance takes differences.
+    """
+    calls = 0
 
-    import numpy as np
-
-    from chatterbox_plus.audio.clip import Clip
-    from chatterbox_plus.engines.chatterbox.flow import draw_noise
-    from chatterbox_plus.engines.chatterbox.sampling import Sampling
-    from chatterbox_plus.engines.chatterbox.vocoder import draw_source
-    from parity.ours import load
-
-    model = load(variant, folder)
-    with wave.open(str(recording)) as file:
-        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / np.float32(32768)
-    clip, kept = Clip(samples, 24_000), dict[str, Any]()
-    chosen: dict[str, Any] = {k: v for k, v in model.family.defaults.items() if k in Sampling.__dataclass_fields__}
-
-    def voice() -> None:
-        if variant == "vc":
-            kept["flow"] = _target(model, samples)
+    def force(_: nn.Module, __: object, logits: Tensor) -> None:
+        nonlocal calls
+        if calls < length:
+            logits[..., CODES:] = _NEVER
         else:
-            print_ = model.listen(clip)
-            kept.update(t3=print_.t3, flow=print_.flow)
+            logits.fill_(_NEVER)
+            logits[..., STOP] = _ALWAYS
+        calls += 1
 
-    def tokens() -> None:
-        text = torch.tensor(model.reader.encode(TEXT, "en"))
-        model.t3.generate(kept["t3"], text, Sampling(**chosen), torch.Generator().manual_seed(SEED), GENERATED)
-
-    def mel() -> None:
-        spoken = random_tokens("said", SPOKEN)
-        generator = torch.Generator().manual_seed(SEED)
-        noise = draw_noise(generator, SPOKEN, len(kept["flow"].tokens), model.flow.meanflow)
-        kept["mel"] = model.flow.mel(spoken, kept["flow"], noise)
-
-    def wave_() -> None:
-        phase, noise = draw_source(torch.Generator().manual_seed(SEED), kept["mel"].shape[1])
-        model.vocoder.wave(kept["mel"], phase, noise)
-
-    if variant == "vc":
-        assert model.s3_tokenizer
-        assert model.speaker_encoder
-        assert model.flow
-        assert model.vocoder
-        return {"voice": voice, "mel": mel, "wave": wave_}
-    model.load(frozenset({"tts", "vc"}))
-    return {"voice": voice, "tokens": tokens, "mel": mel, "wave": wave_}
+    hook = head.register_forward_hook(force)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
-def _target(model: Any, samples: Any) -> Any:
-    """What conversion needs of a voice; S3Gen alone has no voice encoder."""
-    from chatterbox_plus.engines.chatterbox import features
-    from chatterbox_plus.engines.chatterbox.prints import flow_prompt
+class Timed:
+    """One variant; `Upstream` with a clock."""
 
-    wave24 = torch.from_numpy(samples)
-    wave16 = features.resample(wave24, 24_000, 16_000)
-    mel = features.prompt_mel(wave24)
-    return flow_prompt(model.s3_tokenizer.encode(wave16), mel, model.speaker_encoder.embed(wave16))
+    def __init__(self, variant: str, folder: Path, voice: Path) -> None:
+        from parity.upstream import Upstream, load
+
+        self._side = Upstream(variant, load(variant, folder))
+        self._heard = self._side.hear(voice)
+
+    @property
+    def measures(self) -> Measures:
+        return {
+            "warm": self.warm,
+            "sentence": self.sentence,
+            "long": self.long,
+            "convert": self.convert,
+            "memory": peak_memory,
+        }
+
+    def warm(self, tasks: list[str]) -> Measured:
+        """Do everything once."""
+        if "tts" in tasks:
+            self._say(sentence(_WARM_LETTERS))
+        else:
+            self._sound(torch.arange(12))
+        return Measured({})
+
+    def sentence(self) -> Measured:
+        tokens_s, flow_s, vocoder_s, total_s = self._say(SENTENCE)
+        length_s = seconds([SENTENCE])
+        return Measured(
+            {
+                "first_audio_s": total_s,  # nothing of it is there before all of it is
+                "long_text_x": length_s / total_s,  # a long text is one sentence after the other
+                "total_rtf": total_s / length_s,
+                "tokens_per_s": forced_length(SENTENCE) / tokens_s,
+                "flow_rtf": flow_s / length_s,
+                "vocoder_rtf": vocoder_s / length_s,
+            }
+        )
+
+    def long(self, sentences: int) -> Measured:
+        """One after the other, as everybody who has a long text must call it."""
+        texts = long_text(sentences)
+        taken = sum(self._say(text)[-1] for text in texts)
+        return Measured({"long_text_x": seconds(texts) / taken})
+
+    def convert(self, recording: str) -> Measured:
+        """All of it in one go, as upstream does it."""
+        import librosa
+
+        began = time.monotonic()
+        wave16, _ = librosa.load(recording, sr=16_000)
+        tokens = self._side.tokens_of(torch.from_numpy(wave16))
+        flow_s, vocoder_s = self._sound(tokens)
+        total_s, length_s = time.monotonic() - began, len(wave16) / 16_000
+        figures = {"total_rtf": total_s, "flow_rtf": flow_s, "vocoder_rtf": vocoder_s}
+        return Measured({name: value / length_s for name, value in figures.items()})
+
+    def _say(self, text: str) -> tuple[float, float, float, float]:
+        """Seconds in T3, in the flow, in the vocoder, and in all."""
+        side, length, said = self._side, forced_length(text), list[int]()
+        began = time.monotonic()
+        ids = side.read(text, "en")
+
+        def sample() -> None:
+            said.extend(side.sample(self._heard, ids, length + 1, SEED, EXAGGERATION))
+
+        with forced(side.t3.speech_head, length):
+            tokens_s = _seconds(sample)
+        if len(said) != length:
+            raise RuntimeError(f"upstream said {len(said)} tokens, not {length}")
+        tail = [SILENCE] * 3 if hasattr(side.model, "norm_loudness") else []
+        flow_s, vocoder_s = self._sound(torch.tensor([*said, *tail]))
+        return tokens_s, flow_s, vocoder_s, time.monotonic() - began
+
+    def _sound(self, tokens: Tensor) -> tuple[float, float]:
+        """Seconds in the flow, and in the vocoder."""
+        s3gen, made = self._side.s3gen, dict[str, Tensor]()
+
+        def flow() -> None:
+            made["mel"] = s3gen.flow_inference(tokens[None], ref_dict=dict(self._heard.gen), finalize=True)
+
+        return _seconds(flow), _seconds(lambda: s3gen.hift_inference(made["mel"]))
 
 
-def upstream(variant: str, folder: Path, recording: Path) -> Stages:
-    """The stages of upstream, loaded."""
-    from parity.upstream import Upstream, load
-
-    side, kept = Upstream(variant, load(variant, folder)), dict[str, Any]()
-
-    def voice() -> None:
-        kept["heard"] = side.hear(recording)
-
-    def tokens() -> None:
-        side.sample(kept["heard"], side.read(TEXT, "en"), GENERATED, SEED, 0.5)
-
-    def mel() -> None:
-        torch.manual_seed(SEED)
-        spoken = random_tokens("said", SPOKEN)[None]
-        kept["mel"] = side.s3gen.flow_inference(spoken, ref_dict=dict(kept["heard"].gen), finalize=True)
-
-    def wave() -> None:
-        side.s3gen.hift_inference(kept["mel"])
-
-    with_t3: Stages = {"tokens": tokens} if side.t3 is not None else {}
-    return {"voice": voice, **with_t3, "mel": mel, "wave": wave}
+def _seconds(work: Callable[[], Any]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
 
 
 def main() -> None:
-    side, variant, folder, recording = sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
-    replies = sys.stdout
-    stages: Stages = {}
-    with contextlib.redirect_stdout(sys.stderr), torch.inference_mode():  # upstream prints
-        for line in sys.stdin:
-            stage = line.strip()
-            if stage == "memory":
-                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-                reply = {"value": peak / (2**20 if sys.platform == "darwin" else 2**10), "unit": "MB"}
-            else:
-                began = time.perf_counter()
-                if stage == "load":
-                    stages = {"ours": ours, "upstream": upstream}[side](variant, folder, recording)
-                else:
-                    stages[stage]()
-                reply = {"value": time.perf_counter() - began, "unit": "s"}
-            replies.write(json.dumps(reply) + "\n")
-            replies.flush()
+    def open_model(setup: dict[str, str]) -> Measures:
+        return Timed(setup["variant"], Path(setup["folder"]), Path(setup["voice"])).measures
+
+    with torch.inference_mode():
+        answer(open_model)
 
 
 if __name__ == "__main__":

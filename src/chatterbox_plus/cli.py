@@ -25,6 +25,7 @@ COMMANDS = {
     "book": "make an audiobook, or show how a book would be read",
     "voices": "list the voices there are",
     "models": "list, pull, add and remove models",
+    "bench": "measure how fast the models are here",
     "serve": "start the HTTP server",
     "jobs": "list, watch and change the tasks of a running server",
     "keys": "add, list and revoke API keys",
