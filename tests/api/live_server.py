@@ -14,7 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from chatterbox_plus.api.app import create_app
-from chatterbox_plus.api.protocol import Protocol
+from chatterbox_plus.api.middleware import max_json_bytes
+from chatterbox_plus.api.protocol import Protocol, SocketProtocol
 from chatterbox_plus.settings import Paths, Settings
 
 TIMEOUT_S = 20  # of every request: a test that needs longer has failed
@@ -58,7 +59,15 @@ def serve(settings: Settings, studio: Any = None) -> Iterator[LiveServer]:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     app = create_app(settings, studio)
-    config = uvicorn.Config(app, http=Protocol, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        http=Protocol,
+        ws=SocketProtocol,
+        ws_max_size=max_json_bytes(settings.api.max_text_length),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
     server = uvicorn.Server(config)
     started = threading.Event()
     config.loaded or config.load()

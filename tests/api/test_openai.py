@@ -70,11 +70,12 @@ def test_errors_are_the_sdks_own(client: openai.OpenAI) -> None:
 def test_extra_fields_are_welcome(server: LiveServer, studio: FakeStudio) -> None:
     """Home Assistant, koboldcpp and others send their own; those of ours that fit are used."""
     extra = {"instructions": "whisper", "stream": True, "seed": 9, "language": "de", "lang_code": "a", "volume": 1}
+    extra["streaming"] = "exact"
     answer = server.post(SPEECH, {**BODY, **extra})
     assert answer.status_code == 200
     assert "instructions had no effect" in answer.headers["X-Chatterbox-Notes"]
     options = studio.calls[-1].options
-    assert (options.seed, options.language) == (9, "de")
+    assert (options.seed, options.language, options.streaming) == (9, "de", "exact")
 
 
 def test_null_is_as_good_as_unsent(server: LiveServer, studio: FakeStudio) -> None:

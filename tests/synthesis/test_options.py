@@ -32,6 +32,7 @@ REFUSED = [
     (SpeechOptions, {"text": "x", "project": "a", "folder": "b"}),
     (SpeechOptions, {"text": "x", "project": ".."}),
     (SpeechOptions, {"text": "x", "whisper_model_name": "huge"}),
+    (SpeechOptions, {"text": "x", "streaming": "always"}),
     (ConversionOptions, {"target_voice_source": ""}),
     (ConversionOptions, {"target_voice_source": "v", "chunk_sec": 0}),
     (ConversionOptions, {"target_voice_source": "v", "chunk_sec": 301}),

@@ -7,6 +7,7 @@ import asyncio
 import ipaddress
 import math
 import time
+from functools import partial
 from urllib.parse import parse_qs
 
 from limits import RateLimitItemPerMinute
@@ -20,7 +21,8 @@ from chatterbox_plus.access.caller import ANYBODY, STRANGER, Caller, Role
 from chatterbox_plus.access.key import Key
 from chatterbox_plus.access.keyring import Keyring
 from chatterbox_plus.api.errors import plus_reply
-from chatterbox_plus.errors import DatabaseAway, RateLimited, Unauthorized
+from chatterbox_plus.api.sockets import refuse, shown_key
+from chatterbox_plus.errors import DatabaseAway, PlusError, RateLimited, Unauthorized
 
 COOKIE = "chatterbox_session"
 OUTPUTS = "/outputs/"
@@ -50,6 +52,9 @@ WRONG_KEY = "The key is not one of this server's, or was revoked"
 _ENDED = "This link has expired, was revoked, or is not whole: ask for a new one"
 
 
+_TOO_MANY = "More than {} requests in a minute: ask again a little later"
+
+
 def is_public(method: str, path: str) -> bool:
     """Whether anybody may ask for that, key or not."""
     if path == _SESSION or method == "OPTIONS":
@@ -60,7 +65,9 @@ def is_public(method: str, path: str) -> bool:
 class Access:
     """Finds out who asks (`scope["state"]["caller"]`), refuses who may not, and counts requests against a rate.
 
-    Keys are asked for when the app's state has a keyring.
+    Keys are asked for when the app's state has a keyring. A WebSocket may do what a POST may, and shows its key as a
+    browser can. What it asks for is heard later: `await scope["state"]["ask"]()` counts it, and raises what speaks
+    against it by then: RateLimited, Unauthorized.
     """
 
     def __init__(self, app: ASGIApp, rate_limit_per_minute: int, pages: frozenset[str] = frozenset()) -> None:
@@ -69,12 +76,12 @@ class Access:
         self._counts = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        public = is_public(scope["method"], scope["path"]) or scope["path"] in self._pages
-        caller, key = ANYBODY, None
+        public = is_public(_method(scope), scope["path"]) or scope["path"] in self._pages
+        caller, key, shown = ANYBODY, None, ""
         keyring: Keyring | None = scope["app"].state.api.keyring
         if keyring is not None:
             if keyring.stale:
@@ -82,30 +89,46 @@ class Access:
                     await asyncio.to_thread(keyring.refresh)
                 except DatabaseAway as lost:
                     if not public:
-                        await plus_reply(scope, lost)(scope, receive, send)
+                        await _refuse(scope, receive, send, lost)
                         return
-            shown = _shown_key(headers)
+            shown = _shown_key(headers) or (shown_key(scope) if scope["type"] == "websocket" else "")
             key = _find(keyring, shown, scope, headers)
             caller = key.caller if key else _stranger(keyring, scope)
             if not (caller.known or caller.link or public):
                 error = Unauthorized(WRONG_KEY if shown else _ENDED if _is_link(scope) else _NEEDED)
-                answer = plus_reply(scope, error)
-                answer.headers["WWW-Authenticate"] = "Bearer"
-                await answer(scope, receive, send)
+                await _refuse(scope, receive, send, error)
                 return
         scope["state"]["caller"] = caller
-        if public or scope["path"].startswith(OUTPUTS) or scope["method"] == "OPTIONS":
+        if scope["type"] == "websocket":
+            scope["state"]["ask"] = partial(self._ask, key, shown, scope)
+            await self.app(scope, receive, send)
+        elif public or scope["path"].startswith(OUTPUTS) or scope["method"] == "OPTIONS":
             await self.app(scope, receive, send)
         else:
             await self._counted(key, scope, receive, send)
 
-    async def _counted(self, key: Key | None, scope: Scope, receive: Receive, send: Send) -> None:
+    def _rate(self, key: Key | None, scope: Scope) -> tuple[int, str]:
+        """How many requests a minute there may be (0 = any number), and of whom."""
         own = key.rate_limit_per_minute if key else None
-        most = self._rate_limit if own is None else own
+        return self._rate_limit if own is None else own, key.id if key else _address(scope)
+
+    async def _ask(self, key: Key | None, shown: str, scope: Scope) -> None:
+        keyring: Keyring | None = scope["app"].state.api.keyring
+        if keyring is not None:
+            if keyring.stale:
+                await asyncio.to_thread(keyring.refresh)
+            if _find(keyring, shown, scope, Headers(scope=scope)) is None:
+                raise Unauthorized(WRONG_KEY)
+        most, who = self._rate(key, scope)
+        if most and not self._counts.hit(RateLimitItemPerMinute(most), who):
+            raise RateLimited(_TOO_MANY.format(most))
+
+    async def _counted(self, key: Key | None, scope: Scope, receive: Receive, send: Send) -> None:
+        most, who = self._rate(key, scope)
         if not most:
             await self.app(scope, receive, send)
             return
-        who, item = key.id if key else _address(scope), RateLimitItemPerMinute(most)
+        item = RateLimitItemPerMinute(most)
         free = self._counts.hit(item, who)
         stats = self._counts.get_window_stats(item, who)
         told = {
@@ -122,9 +145,23 @@ class Access:
         if free:
             await self.app(scope, receive, tell)
             return
-        answer = plus_reply(scope, RateLimited(f"More than {most} requests in a minute: ask again a little later"))
+        answer = plus_reply(scope, RateLimited(_TOO_MANY.format(most)))
         answer.headers["Retry-After"] = str(max(1, math.ceil(stats.reset_time - time.time())))
         await answer(scope, receive, tell)
+
+
+def _method(scope: Scope) -> str:
+    return str(scope.get("method", "POST"))
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, error: PlusError) -> None:
+    if scope["type"] == "websocket":
+        await refuse(scope, receive, send, error)
+        return
+    answer = plus_reply(scope, error)
+    if isinstance(error, Unauthorized):
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    await answer(scope, receive, send)
 
 
 def _find(keyring: Keyring, shown: str, scope: Scope, headers: Headers) -> Key | None:
@@ -140,7 +177,7 @@ def _is_link(scope: Scope) -> bool:
 
 def _stranger(keyring: Keyring, scope: Scope) -> Caller:
     path = scope["path"]
-    if scope["method"] not in ("GET", "HEAD") or not path.startswith(OUTPUTS):
+    if _method(scope) not in ("GET", "HEAD") or not path.startswith(OUTPUTS):
         return STRANGER
     try:
         query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
@@ -163,7 +200,7 @@ def _from_our_page(scope: Scope, headers: Headers) -> bool:
     the request with it. Browsers name the origin of everything but plain GETs, whose answer such a page cannot read."""
     origin = headers.get("origin")
     if origin is None:
-        return scope["method"] in SAFE_METHODS
+        return _method(scope) in SAFE_METHODS
     return origin.partition("://")[2] == headers.get("host", "")
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -17,11 +17,27 @@ from chatterbox_plus.errors import Cancelled, PlusError, Stopping
 from chatterbox_plus.synthesis.results import LiveAudio, Result
 
 Cancel = threading.Event
+Item_co = TypeVar("Item_co", covariant=True)
+
+
+class Source(Protocol[Item_co]):
+    """Something that is made while somebody waits for its parts. result: set once the last part has been given."""
+
+    @property
+    def result(self) -> Result | None: ...
+
+    def __iter__(self) -> Iterator[Item_co]: ...
+
+    def close(self) -> None: ...
+
+
+AnySource = TypeVar("AnySource", bound=Source[Any])
 MakeLive = Callable[[Cancel, ExitStack], LiveAudio]
 """Starts live audio: gets the event that says the client has left, and a stack for what must live as long."""
 Made = Callable[[Result], None]
 READ_AHEAD = 2  # chunks made before the client has taken the ones before them
 T = TypeVar("T")
+Item = TypeVar("Item")
 _log = logging.getLogger(__name__)
 
 
@@ -56,16 +72,21 @@ class Bridge:
             self._made(result)
         return result
 
-    async def open(self, request: Request, make: MakeLive) -> "Stream":
+    async def open(self, request: Request, make: MakeLive) -> "Stream[LiveAudio, bytes]":
         """Start live audio and wait for its first bytes: whatever fails before them is still an error reply."""
-        stream = Stream(self._patience_s)
+        stream: Stream[LiveAudio, bytes] = self.start(make)
+        with self.explained():
+            async with watching(request.receive, stream.stop):
+                await stream.begin()
+        return stream
+
+    def start(self, make: Callable[[Cancel, ExitStack], AnySource]) -> "Stream[AnySource, Any]":
+        """Let a thread work on it; it is called off when the server stops. make: see `MakeLive`."""
+        stream: Stream[AnySource, Any] = Stream(self._patience_s)
         work = self._pool.submit(copy_context().run, stream.pump, make, self._made)
         self._under_way.add(stream.stop)
         work.add_done_callback(lambda _: self._under_way.discard(stream.stop))
         work.add_done_callback(stream.over)
-        with self._explained():
-            async with watching(request.receive, stream.stop):
-                await stream.begin()
         return stream
 
     async def call(self, work: Callable[..., T], *arguments: object) -> T:
@@ -92,13 +113,14 @@ class Bridge:
     def _counted(self, cancel: Cancel) -> Iterator[None]:
         self._under_way.add(cancel.set)
         try:
-            with self._explained():
+            with self.explained():
                 yield
         finally:
             self._under_way.discard(cancel.set)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """Work that is called off within because the server stops raises Stopping."""
         try:
             yield
         except Cancelled:
@@ -112,7 +134,7 @@ class Bridge:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-class Stream:
+class Stream(Generic[AnySource, Item]):
     """One piece of live audio on its way to one client: a thread makes it, the event loop sends it."""
 
     def __init__(self, patience_s: float) -> None:
@@ -120,34 +142,37 @@ class Stream:
         self._patience_s = patience_s
         self._loop = asyncio.get_running_loop()
         self._room = threading.Semaphore(READ_AHEAD)
-        self._arrivals: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue()
-        self._first: bytes | BaseException | None = None
-        self._live: LiveAudio | None = None
+        self._arrivals: asyncio.Queue[Item | BaseException | None] = asyncio.Queue()
+        self._first: Item | BaseException | None = None
+        self._live: AnySource | None = None
+        self.ended = asyncio.Event()  # the thread has done with it
 
     @property
-    def live(self) -> LiveAudio:
+    def live(self) -> AnySource:
         """The audio; there once `begin` has returned."""
         assert self._live is not None
         return self._live
 
-    def pump(self, make: MakeLive, made: Made) -> None:
+    def pump(self, make: Callable[[Cancel, ExitStack], AnySource], made: Made) -> None:
         """All of the work, in one thread. Raises what breaks it off."""
         with ExitStack() as holds:
-            self._live = make(self.cancel, holds)
-            holds.callback(self._live.close)
-            for chunk in filter(None, self._live):
+            self._live = live = make(self.cancel, holds)
+            holds.callback(live.close)
+            for chunk in filter(None, live):
                 if not self._room.acquire(timeout=self._patience_s):
                     raise Stalled
                 if self.cancel.is_set():
                     raise Cancelled("the client left")
                 self._put(chunk)
-            if self._live.result is not None:
-                made(self._live.result)
+            if live.result is not None:
+                made(live.result)
 
     def over(self, work: Future[None]) -> None:
         """After the last chunk comes how it ended: None or an error, never silence."""
         error = Cancelled("the server stops") if work.cancelled() else work.exception()
         self._put(error)
+        with suppress(RuntimeError):  # the loop is closed: nobody listens
+            self._loop.call_soon_threadsafe(self.ended.set)
 
     async def begin(self) -> None:
         """Waits for the first bytes. Raises what fails before them."""
@@ -159,7 +184,7 @@ class Stream:
         if isinstance(self._first, BaseException):
             raise self._first
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[Item]:
         """The audio, never an empty chunk. Raises what breaks it off."""
         item = self._first
         while item is not None:
@@ -182,7 +207,7 @@ class Stream:
         self.cancel.set()
         self._room.release()
 
-    def _put(self, item: bytes | BaseException | None) -> None:
+    def _put(self, item: Item | BaseException | None) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody listens
             self._loop.call_soon_threadsafe(self._arrivals.put_nowait, item)
 
@@ -192,7 +217,7 @@ class LiveResponse(StreamingResponse):
 
     def __init__(
         self,
-        stream: Stream,
+        stream: Stream[LiveAudio, bytes],
         *,
         media_type: str,
         headers: dict[str, str],

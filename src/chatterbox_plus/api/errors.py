@@ -120,21 +120,27 @@ class Unexpected:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
+        started = closed = False
 
         async def watch(message: Message) -> None:
-            nonlocal started
+            nonlocal started, closed
             started = started or message["type"] == "http.response.start"
+            closed = closed or message["type"] in ("websocket.close", "websocket.http.response.start")
             await send(message)
 
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         try:
             await self.app(scope, receive, watch)
         except Exception:  # noqa: BLE001 - the border: nothing unexpected may show
-            _log.exception("unexpected error at %s %s", scope["method"], printable(scope["path"]))
-            if not started:  # else the body stays without its end, and the server closes the connection
+            method = scope.get("method", "WebSocket")
+            _log.exception("unexpected error at %s %s", method, printable(scope["path"]))
+            if scope["type"] == "websocket":
+                blame(scope, 500, "INTERNAL_ERROR")
+                if not closed:
+                    await send({"type": "websocket.close", "code": 1011})
+            elif not started:  # else the body stays without its end, and the server closes the connection
                 message = f"Something went wrong in the server; its log has more under {request_id(scope)}"
                 await reply(scope, 500, "INTERNAL_ERROR", message)(scope, receive, send)
 
@@ -188,7 +194,9 @@ def is_openai(path: str) -> bool:
 
 def _named(scope: Scope, field: str) -> str:
     """Our field as the route's clients call it."""
-    return _OPENAI_NAMES.get(field, field) if is_openai(scope["path"]) else field
+    if not is_openai(scope["path"]) or (scope["type"] == "websocket" and field == "text"):  # a message has that, too
+        return field
+    return _OPENAI_NAMES.get(field, field)
 
 
 def plus_reply(scope: Scope, error: PlusError) -> Response:
@@ -216,16 +224,20 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    return invalid_reply(request.scope, error)
+
+
+def invalid_reply(scope: Scope, error: RequestValidationError) -> Response:
     detail = [_entry(item) for item in error.errors()]
     first = detail[0]
     place = [] if first["type"] == "json_invalid" else [str(part) for part in first["loc"][1:]]  # that has a position
     if place:
-        place[0] = _named(request.scope, place[0])
+        place[0] = _named(scope, place[0])
     message = f"{'.'.join(place)}: {first['msg']}" if place else str(first["msg"])
     if len(detail) > 1:
         message += f" (and {len(detail) - 1} more)"
     param = place[0] if place else None
-    return reply(request.scope, 422, "VALIDATION_ERROR", message, param=param, detail=detail)
+    return reply(scope, 422, "VALIDATION_ERROR", message, param=param, detail=detail)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

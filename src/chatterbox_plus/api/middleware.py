@@ -86,6 +86,11 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = logging.getLogger(__name__)
 
 
+def max_json_bytes(max_text_length: int) -> int:
+    """How long a text may be, as JSON: the body of a request, or one message of a WebSocket."""
+    return max(MAX_JSON_BYTES, MB + BYTES_PER_CHARACTER * max_text_length)
+
+
 def new_request_id() -> str:
     """For a request that brings no usable one."""
     return f"req_{secrets.token_hex(12)}"
@@ -98,18 +103,21 @@ class Introduction:
         self.app, self.metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         asked = Headers(scope=scope).get("x-request-id", "")
         name = asked if _SANE_ID.fullmatch(asked) else new_request_id()
         scope.setdefault("state", {})["request_id"] = name
         REQUEST.set(name)
-        began, status = time.perf_counter(), 499
+        began, status, answered = time.perf_counter(), 499, 0.0
 
         async def sign(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
+            nonlocal status, answered
+            if message["type"] == "websocket.accept":
+                status, answered = 101, time.perf_counter()
+                message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", name.encode())]}
+            elif message["type"] in ("http.response.start", "websocket.http.response.start"):
                 status = message["status"]
                 given = {header for header, _ in message["headers"]}
                 ours = [header for header in _SECURITY_HEADERS if header[0] not in given]
@@ -119,14 +127,18 @@ class Introduction:
         try:
             await self.app(scope, receive, sign)
         finally:
-            self._note(scope, name, status, time.perf_counter() - began)
+            ended = time.perf_counter()
+            self._note(scope, name, status, ended - began, (answered or ended) - began)
 
-    def _note(self, scope: Scope, name: str, status: int, took_s: float) -> None:
-        """Nothing of the query or the body: there may be secrets in the one and somebody's words in the other."""
-        method, path = scope["method"], printable(scope["path"])
+    def _note(self, scope: Scope, name: str, status: int, took_s: float, counted_s: float) -> None:
+        """Nothing of the query or the body: there may be secrets in the one and somebody's words in the other.
+
+        counted_s: of a WebSocket how long it took to let it in; it lasts as long as people talk.
+        """
+        method, path = scope.get("method", "GET"), printable(scope["path"])
         route = getattr(scope.get("route"), "path", NO_ROUTE)
         blamed, code = blame_of(scope) or (status, None)
-        self.metrics.count(method, route, status, took_s, code)
+        self.metrics.count(method, route, status, counted_s, code)
         if code:
             self.metrics.failures.record(f"{method} {route}", code, blamed, name)
         if _log.isEnabledFor(logging.INFO):
@@ -186,7 +198,7 @@ class Door:
         self.origin_regex = re.compile(origin_regex) if origin_regex else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -213,12 +225,13 @@ class Door:
 
     def _is_strange(self, scope: Scope, headers: Headers, origin: str | None, host: str) -> bool:
         """Whether a page elsewhere sent this without being told that it may, or asks whether it may and may not."""
+        method = scope.get("method", "POST")  # a WebSocket can do as much as a POST
         if origin is not None:
-            asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
-            return (asks or scope["method"] not in SAFE_METHODS) and not self._welcome(origin, host)
+            asks = method == "OPTIONS" and "access-control-request-method" in headers
+            return (asks or method not in SAFE_METHODS) and not self._welcome(origin, host)
         # An image or a script of another site: browsers name no origin then, but say what it is (Fetch Metadata). Of
         # what changes something they name it, unless somebody has told them not to.
-        unsafe = scope["method"] not in SAFE_METHODS or headers.get("sec-fetch-mode") == "no-cors"
+        unsafe = method not in SAFE_METHODS or headers.get("sec-fetch-mode") == "no-cors"
         return unsafe and headers.get("sec-fetch-site") == "cross-site"
 
     def _welcome(self, origin: str, host: str) -> bool:
@@ -256,7 +269,7 @@ class BodyLimit:
     def __init__(self, app: ASGIApp, max_request_bytes: int, max_text_length: int) -> None:
         """max_request_bytes: of a form with all its files; how large each may be is for the form's reader to see."""
         self.app, self.max_form_bytes = app, max_request_bytes + FORM_OVERHEAD_BYTES
-        self.max_json_bytes = max(MAX_JSON_BYTES, MB + BYTES_PER_CHARACTER * max_text_length)
+        self.max_json_bytes = max_json_bytes(max_text_length)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -19,6 +19,7 @@ from chatterbox_plus.api.state import ApiState, State
 from chatterbox_plus.audio.formats import FORMATS, OPENAI_FORMATS
 from chatterbox_plus.errors import NotFound
 from chatterbox_plus.synthesis.options import SpeechOptions, belonging_to
+from chatterbox_plus.synthesis.results import LiveAudio
 from chatterbox_plus.synthesis.voices import VoiceInfo
 
 router = APIRouter(tags=["OpenAI"])
@@ -28,7 +29,7 @@ NAMES = ("chatterbox-tts", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 CHARACTERS_PER_TOKEN = 4  # OpenAI's own rule of thumb for English text
 TOKENS_PER_SECOND = 25  # Chatterbox's speech tokens
 
-_OURS = ("language", "seed", "disable_watermark", *sorted(belonging_to("model")))
+_OURS = ("language", "seed", "streaming", "disable_watermark", *sorted(belonging_to("model")))
 _MEANINGS: dict[int | str, str] = {
     "default": "Any other error.",  # and no 422, which these routes never answer
     400: "A field is missing or out of its range.",
@@ -55,12 +56,48 @@ def _lower(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-class SpeechRequest(BaseModel):
-    """What OpenAI's clients send. Fields we do not know are ignored."""
+OpenAIFormat = Annotated[Literal["mp3", "opus", "aac", "flac", "wav", "pcm"], BeforeValidator(_lower)]
+
+
+class SpeechFields(BaseModel):
+    """How a text is to be said, as OpenAI's clients say it. Fields we do not know are ignored."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    model: str = Field(max_length=200, description="One of ours selects it; any other name means the default.")
+    voice: str | VoiceId = Field(description='A stored file, one of OpenAI\'s names, a stock voice, or {"id": …}.')
+    response_format: OpenAIFormat = Field("mp3", description="pcm: 24 kHz, 16 bit, mono, without a header.")
+    speed: float = Field(1.0, ge=0.25, le=4.0, description="2.0 = half the time at the same pitch.")
+    instructions: str | None = Field(None, max_length=4096, description="Accepted; has no effect.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_unsent(cls, body: Any) -> Any:
+        """Some clients write down every field, with null where their user chose nothing."""
+        return {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body
+
+    def options(self, text: str) -> SpeechOptions:
+        """The same in our words, but for format and speed. Raises a 422."""
+        voice = self.voice if isinstance(self.voice, str) else self.voice.id
+        ours = {name: (self.model_extra or {}).get(name) for name in _OURS}
+        asked = {"text": text, "model": self.model, "reference_audio_filename": voice or None, **ours}
+        return checked(SpeechOptions, {name: value for name, value in asked.items() if value is not None})
+
+    @property
+    def asked_speed(self) -> float | None:
+        """None where the client leaves it to the server."""
+        return self.speed if "speed" in self.model_fields_set else None
+
+    @property
+    def notes(self) -> list[str]:
+        """Remarks on what has no effect."""
+        return ["instructions had no effect: no model here follows them"] if self.instructions else []
+
+
+class SpeechRequest(SpeechFields):
+    """What OpenAI's clients send."""
 
     model_config = ConfigDict(
-        extra="allow",
-        allow_inf_nan=False,
         json_schema_extra={
             "examples": [
                 {
@@ -74,23 +111,10 @@ class SpeechRequest(BaseModel):
         },
     )
 
-    model: str = Field(max_length=200, description="One of ours selects it; any other name means the default.")
     input: str = Field(min_length=1, description="What to say.")
-    voice: str | VoiceId = Field(description='A stored file, one of OpenAI\'s names, a stock voice, or {"id": …}.')
-    response_format: Annotated[Literal["mp3", "opus", "aac", "flac", "wav", "pcm"], BeforeValidator(_lower)] = Field(
-        "mp3", description="pcm: 24 kHz, 16 bit, mono, without a header."
-    )
-    speed: float = Field(1.0, ge=0.25, le=4.0, description="2.0 = half the time at the same pitch.")
     stream_format: Annotated[Literal["audio", "sse"], BeforeValidator(_lower)] = Field(
         "audio", description="`sse`: the audio in events."
     )
-    instructions: str | None = Field(None, max_length=4096, description="Accepted; has no effect.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_unsent(cls, body: Any) -> Any:
-        """Some clients write down every field, with null where their user chose nothing."""
-        return {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body
 
 
 assert OPENAI_FORMATS == ("mp3", "opus", "aac", "flac", "wav", "pcm")
@@ -138,18 +162,8 @@ _VOICES = _answers("What `voice` may be, twice.", {"object": "list", "voices": [
 @router.post("/v1/audio/speech", summary="Speak a text, as OpenAI does", responses=_AUDIO, response_class=Response)
 @router.post("/audio/speech", include_in_schema=False)
 async def create_speech(body: SpeechRequest, request: Request, state: State) -> Response:
-    """Speech in any of OpenAI's formats; the first bytes leave after the first sentence."""
-    voice = body.voice if isinstance(body.voice, str) else body.voice.id
-    ours = {name: (body.model_extra or {}).get(name) for name in _OURS}
-    options = checked(
-        SpeechOptions,
-        {
-            "text": body.input,
-            "model": body.model,
-            "reference_audio_filename": voice or None,
-            **{name: value for name, value in ours.items() if value is not None},
-        },
-    )
+    """Speech in any of OpenAI's formats; the first bytes leave while the first sentence is made."""
+    options = body.options(body.input)
     stream = await state.bridge.open(
         request,
         lambda cancel, _: state.studio.speak_live(
@@ -157,12 +171,11 @@ async def create_speech(body: SpeechRequest, request: Request, state: State) -> 
             cancel=cancel,
             format=body.response_format,
             keep=state.settings.api.keep_openai_outputs,
-            speed=body.speed if "speed" in body.model_fields_set else None,
+            speed=body.asked_speed,
             any_model=True,
         ),
     )
-    notes = ["instructions had no effect: no model here follows them"] if body.instructions else []
-    headers = made_headers(stream.live.model, (*stream.live.notes, *notes), stream.live.seed)
+    headers = made_headers(stream.live.model, (*stream.live.notes, *body.notes), stream.live.seed)
     headers |= {"X-Accel-Buffering": "no", "Cache-Control": "no-cache"}
     if body.stream_format == "sse":
         return LiveResponse(
@@ -249,7 +262,7 @@ def _delta(chunk: bytes) -> bytes:
     return _event({"type": "speech.audio.delta", "audio": base64.b64encode(chunk).decode()})
 
 
-def _done(text: str, stream: Stream) -> Callable[[], bytes]:
+def _done(text: str, stream: Stream[LiveAudio, bytes]) -> Callable[[], bytes]:
     """The last event. Our engines count no tokens of text, so those are estimated."""
 
     def event() -> bytes:

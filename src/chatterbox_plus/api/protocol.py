@@ -4,9 +4,11 @@ for the rest as long as the connection lasts."""
 import asyncio
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from chatterbox_plus.api.errors import error_of_status
 from chatterbox_plus.api.middleware import SECURITY_HEADERS, new_request_id
@@ -14,8 +16,31 @@ from chatterbox_plus.api.middleware import SECURITY_HEADERS, new_request_id
 MAX_HEAD_BYTES = 64 * 2**10  # of a request line and its headers; proxies and other servers take 8 to 64 KiB
 MAX_HEADERS = 200
 HEAD_S = 30.0  # from the connection, or a head's first byte, until it is complete
+_quiet = logging.getLogger("uvicorn.error.websocket")
+_quiet.setLevel(logging.WARNING)  # it would write down addresses, with the keys that are in some
 _TOO_LARGE = "The head of the request is too large."
 _log = logging.getLogger(__name__)
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """WebSockets as uvicorn speaks them, with the log that the app writes instead of its own."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.logger = self.conn.logger = _quiet
+        self.conn.debug = False
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        if not self.writable.is_set():  # the client has stopped reading: to close properly would take forever
+            self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            # A head that HTTP takes may be too much for a WebSocket: uvicorn would neither answer nor hang up.
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
 
 
 class Protocol(HttpToolsProtocol):

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from chatterbox_plus.access.caller import ANYBODY, Caller
 from chatterbox_plus.access.keyring import Keyring
@@ -32,7 +33,8 @@ class ApiState:
     caller: Caller = ANYBODY
 
 
-async def _state(request: Request) -> ApiState:
+async def state_of(request: HTTPConnection) -> ApiState:
+    """What a handler of that request may use."""
     found = request.app.state.api
     assert isinstance(found, ApiState)
     caller = request.scope["state"].get("caller", ANYBODY)
@@ -44,12 +46,12 @@ async def _state(request: Request) -> ApiState:
     return replace(found, studio=studio, caller=caller)
 
 
-async def _admin_state(state: Annotated[ApiState, Depends(_state)]) -> ApiState:
+async def _admin_state(state: Annotated[ApiState, Depends(state_of)]) -> ApiState:
     if not state.caller.is_admin:
         raise PermissionDenied("This needs a key of the role admin")
     return state
 
 
-State = Annotated[ApiState, Depends(_state)]
+State = Annotated[ApiState, Depends(state_of)]
 AdminState = Annotated[ApiState, Depends(_admin_state)]
 """For routes that only an admin may use. Without keys everybody is one."""

@@ -29,7 +29,10 @@ Row 7 becomes NAME.wav, or 0007.wav where it has no name. Stopped by Ctrl-C or b
 on: rows that are made are passed over, those that were edited, failed or lost are made again. So that passages once
 spoken are not spoken again, --reuse-takes is on here.
 """
-_ELSEWHERE = ("text", "folder", "project", "webhook_url", "export_formats", "timestamps", "keep_original_wav_ae")
+_ELSEWHERE = (
+    "text", "folder", "project", "webhook_url", "export_formats", "timestamps", "keep_original_wav_ae",
+    "streaming",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

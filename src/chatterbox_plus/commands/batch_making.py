@@ -91,9 +91,8 @@ class Making:
         before = self.manifest.get(piece.name)
         entering = _Entering(lambda files: self.manifest.enter(piece.name, Entry(piece.digest, files)))
         own = PartEvent(cancel)
-        live = self.studio.speak_live(
-            piece.options, cancel=own, format="wav", keep=False, reference=piece.reference
-        )  # fmt: skip
+        options = piece.options.model_copy(update={"streaming": "exact"})  # nobody listens yet
+        live = self.studio.speak_live(options, cancel=own, format="wav", keep=False, reference=piece.reference)
         try:
             duration_s = deliver(live, list(entering.openers(targets)))
         except PlusError:

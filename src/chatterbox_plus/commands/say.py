@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatterbox_plus.commands import common, flags
 from chatterbox_plus.commands.making import Work, add_making_flags, make
+from chatterbox_plus.commands.output import STDOUT
 from chatterbox_plus.errors import BadRequest, NotFound
 from chatterbox_plus.synthesis.options import SpeechOptions
 
@@ -48,12 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     options = flags.options_from(args, args.parser, SpeechOptions, text=_text(args))
     reference = common.local_audio(options.reference_audio_filename or "")
+    live = options
+    if not (args.play or STDOUT in args.output or "streaming" in options.model_fields_set):
+        live = options.model_copy(update={"streaming": "exact"})  # nobody listens yet
 
     def work(studio: "Studio", cancel: Event) -> Work:
         return Work(
             keep=lambda progress: studio.speak(options, cancel=cancel, reference=reference, progress=progress),
             live=lambda progress: studio.speak_live(
-                options, cancel=cancel, format="wav", keep=False, reference=reference, progress=progress
+                live, cancel=cancel, format="wav", keep=False, reference=reference, progress=progress
             ),
         )
 

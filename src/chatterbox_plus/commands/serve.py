@@ -66,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
             import uvicorn
 
             from chatterbox_plus.api.app import create_app
-            from chatterbox_plus.api.protocol import Protocol
+            from chatterbox_plus.api.middleware import max_json_bytes
+            from chatterbox_plus.api.protocol import Protocol, SocketProtocol
 
             starting.result()
             app = create_app(settings, studio)
@@ -74,7 +75,9 @@ def run(args: argparse.Namespace) -> int:
                 app,
                 loop="asyncio" if sys.platform == "win32" else "uvloop",
                 http=Protocol,
-                ws="none",
+                ws=SocketProtocol,
+                ws_max_size=max_json_bytes(settings.api.max_text_length),
+                ws_per_message_deflate=False,  # audio is as small as it gets
                 log_config=None,
                 access_log=False,  # the app writes its own, with the request's id
                 server_header=False,

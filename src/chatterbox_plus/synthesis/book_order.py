@@ -17,7 +17,8 @@ BOOK_SEED = 1
 BookFormat = Literal["m4b", "mp3"]
 Subtitles = Literal["srt", "vtt"]
 UNUSED = (
-    "trim", "use_auto_editor", "keep_original_wav_ae", "normalize_audio", "export_formats", "timestamps", "text",
+    "trim", "use_auto_editor", "keep_original_wav_ae", "normalize_audio", "export_formats", "timestamps", "streaming",
+    "text",
 )  # fmt: skip
 """Options of speech that mean nothing to a book: its levels and formats are its own."""
 

@@ -18,6 +18,11 @@ TOLERANCE_DB = 0.5  # what EBU R128 allows a programme to be off its target
 Listener = Callable[[Iterator[Samples]], None]
 
 
+def whole_options(options: SpeechOptions) -> list[str]:
+    """Names of the options that are on and are measured against the whole."""
+    return [name for name in ("trim", "use_auto_editor", "normalize_audio") if getattr(options, name)]
+
+
 class Finish:
     """The finishing of one speech. `run` may be used once; then `map_time` and `notes` are known.
 
@@ -40,8 +45,7 @@ class Finish:
 
     @property
     def needs_whole(self) -> bool:
-        options = self._options
-        return options.trim or options.use_auto_editor or options.normalize_audio
+        return bool(whole_options(self._options))
 
     def run(self, blocks: Iterable[Samples], uncut: Listener | None = None) -> Iterator[Samples]:
         """Mono blocks in, mono blocks out. uncut: is played everything as it was before silences were cut."""

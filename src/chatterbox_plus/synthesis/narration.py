@@ -14,7 +14,7 @@ from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.synthesis.pipeline import Speaking, TimedWord
 from chatterbox_plus.synthesis.plan import Plan
 from chatterbox_plus.synthesis.progress import Progress
-from chatterbox_plus.synthesis.takes import Takes, take_key
+from chatterbox_plus.synthesis.takes import Takes, careful_ahead, take_key
 from chatterbox_plus.text.markup import Pause
 
 TURN_S = 0.35  # between two voices
@@ -54,7 +54,7 @@ class Narration:
     ) -> None:
         """text: what is narrated, with its marks and all edits. lane: see `EngineHost.speak`.
 
-        One passage is in work at a time: what a crash loses is one."""
+        What a crash loses is what is in work: see `careful_ahead`."""
         self.parts, self.text, self._takes = tuple(parts), text, takes
         self._cancel, self._timeout_s, self._lane = cancel, timeout_s, lane
         self.words: list[TimedWord] = []
@@ -114,7 +114,7 @@ class Narration:
                 timeout_s=self._timeout_s,
                 progress=told,
                 takes=self._takes,
-                ahead=1,
+                ahead=careful_ahead(part.host.info),
                 lane=self._lane,
             )
             with closing_after(blocks := speaking.blocks()):

@@ -153,6 +153,9 @@ class SpeechOptions(Options):
     disable_watermark: bool = Field(
         True, description="false = mark the audio as synthetic, where a watermarker is there."
     )
+    streaming: Literal["live", "exact"] = Field(
+        "live", description="Of live replies. live: sound leaves while its passage is made; exact: once it is made."
+    )
     webhook_url: str | None = Field(None, max_length=2048, description="Only for /api/v1/tts/async.")
     timestamps: bool = Field(False, description="Word times in the reply (url mode) and in the sidecar.")
     reuse_takes: bool = Field(

@@ -17,6 +17,7 @@ from chatterbox_plus.engines.registry import AUTO, BUILTIN, MODELS, Engines
 from chatterbox_plus.errors import BadRequest, InvalidOption, NotFound, PermissionDenied
 from chatterbox_plus.library.holds import Hold
 from chatterbox_plus.library.library import Library
+from chatterbox_plus.synthesis.cast import Cast
 from chatterbox_plus.synthesis.commission import Commission
 from chatterbox_plus.synthesis.convert import ConversionJob, Source, Target
 from chatterbox_plus.synthesis.defaults import with_defaults
@@ -105,23 +106,18 @@ class Preparing:
         reference: Path | None = None,
         progress: Progress | None = None,
         commission: Commission | None = None,
+        live: bool = False,
     ) -> SpeechJob:
         clock = Clock(commission.when if commission else None)
         self._limits.check(sent.text)
-        name, sounds_like = sent.reference_audio_filename or "", None
-        # Whatever is wrong with the request is known before a long download.
-        speaker, options, host = self._who(sent, any_model, Speaker(reference.name) if reference else None)
-        if not reference and is_url(name):
-            name, sounds_like = self._reference_at(name, cancel, "reference_audio_filename")
-            sent, options = (each.model_copy(update={"reference_audio_filename": name}) for each in (sent, options))
-            speaker = Speaker(name)
-        path = reference or (speaker.recording.path if speaker.recording else None)
+        cast = self._cast(sent, cancel, any_model, reference)
+        options = cast.options
         return SpeechJob(
-            sent,
+            cast.sent,
             options,
-            speaker,
-            host,
-            self.voices.reference(path, speaker.name, cancel) if path else sounds_like,
+            cast.speaker,
+            cast.host,
+            cast.reference,
             self.library,
             limits=self._limits,
             cancel=cancel,
@@ -130,7 +126,22 @@ class Preparing:
             progress=progress,
             takes=self.takes if commission or options.reuse_takes else None,
             commission=commission,
+            live=live,
         )
+
+    def _cast(self, sent: SpeechOptions, cancel: Event, any_model: bool = False, reference: Path | None = None) -> Cast:
+        """Who speaks, and with what recording; a URL is fetched. reference: a recording to sound like instead."""
+        name, sounds_like = sent.reference_audio_filename or "", None
+        # Whatever is wrong with the request is known before a long download.
+        speaker, options, host = self._who(sent, any_model, Speaker(reference.name) if reference else None)
+        if not reference and is_url(name):
+            name, sounds_like = self._reference_at(name, cancel, "reference_audio_filename")
+            sent, options = (each.model_copy(update={"reference_audio_filename": name}) for each in (sent, options))
+            speaker = Speaker(name)
+        path = reference or (speaker.recording.path if speaker.recording else None)
+        if path:
+            sounds_like = self.voices.reference(path, speaker.name, cancel)
+        return Cast(sent, options, speaker, host, sounds_like)
 
     def _conversion(
         self,

@@ -28,8 +28,11 @@ from chatterbox_plus.synthesis.pipeline import Speaking, TimedWord
 from chatterbox_plus.synthesis.plan import NO_EDITS, make_plan
 from chatterbox_plus.synthesis.progress import Progress
 from chatterbox_plus.synthesis.results import SpeechResult
-from chatterbox_plus.synthesis.takes import Takes
+from chatterbox_plus.synthesis.takes import Takes, careful_ahead
 from chatterbox_plus.synthesis.voices import Speaker
+
+_NOT_HEARD = {"project", "folder", "export_formats", "streaming"}
+"""Options that leave what is said as it is."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,11 @@ class SpeechJob:
         progress: Progress | None = None,
         takes: Takes | None = None,
         commission: Commission | None = None,
+        live: bool = False,
     ) -> None:
         """sent: as the client wrote it; options: with the defaults filled in. speed: instead of the option's, 0.25-4.0.
 
-        takes: where passages may be taken from, and are kept.
+        takes: where passages may be taken from, and are kept. live: somebody listens while it is made.
 
         Raises what `make_plan` raises.
         """
@@ -80,17 +84,6 @@ class SpeechJob:
         self._commission = commission
         seed = commission.seed if commission else _seed(options, takes)
         self._plan = make_plan(options, speaker, host.info, seed, commission.edits if commission else NO_EDITS)
-        self._speaking = Speaking(
-            self._plan,
-            host,
-            reference,
-            cancel=cancel,
-            timeout_s=limits.timeout_s,
-            progress=self._tell if commission and commission.on_passage else progress,
-            takes=takes,
-            ahead=1 if commission else None,  # what was spoken and not kept is lost in a crash: one passage at most
-            lane=commission.lane if commission else 0,
-        )
         self._speed = options.speed_factor if speed is None else speed
         self._finish = Finish(
             options,
@@ -99,6 +92,18 @@ class SpeechJob:
             folder=library.temp,
             cancel=cancel,
             lra_asked="normalize_lra" in sent.model_fields_set,
+        )
+        self._speaking = Speaking(
+            self._plan,
+            host,
+            reference,
+            cancel=cancel,
+            timeout_s=limits.timeout_s,
+            progress=self._tell if commission and commission.on_passage else progress,
+            takes=takes,
+            ahead=careful_ahead(host.info) if commission else None,
+            lane=commission.lane if commission else 0,
+            live=live and takes is None and not self._finish.needs_whole and options.streaming == "live",
         )
         self._uncut: Path | None = None
         self._uncut_bytes = 0
@@ -215,5 +220,5 @@ def _seed(options: SpeechOptions, takes: Takes | None) -> int:
     """0 = a new one. Who allows earlier takes gets the same ones for the same request."""
     if takes is None:
         return 0
-    asked = options.model_dump_json(include=set(SpeechOptions.model_fields) - {"project", "folder", "export_formats"})
+    asked = options.model_dump_json(include=set(SpeechOptions.model_fields) - _NOT_HEARD)
     return 1 + int.from_bytes(hashlib.sha256(asked.encode()).digest()[:4], "little") % MAX_SEED

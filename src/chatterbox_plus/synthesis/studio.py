@@ -23,8 +23,10 @@ from chatterbox_plus.engines.registry import ModelInfo
 from chatterbox_plus.errors import Cancelled, PlusError
 from chatterbox_plus.library.writing import Reservation, writing
 from chatterbox_plus.synthesis.commission import Commission
+from chatterbox_plus.synthesis.dictation import Dictation
 from chatterbox_plus.synthesis.export import Export, suffixes
 from chatterbox_plus.synthesis.job import AnyResult, Clock, Job, Made, commit, note_use, still_wanted
+from chatterbox_plus.synthesis.manuscript import Manuscript
 from chatterbox_plus.synthesis.options import ConversionOptions, JoinOptions, SpeechOptions
 from chatterbox_plus.synthesis.preparing import Preparing
 from chatterbox_plus.synthesis.progress import Progress
@@ -166,18 +168,56 @@ class Studio(Preparing):
         reference: Path | None = None,
         progress: Progress | None = None,
     ) -> LiveAudio:
-        """Text to bytes while it is spoken; whatever can be known to fail before the first byte is raised here.
+        """Text to bytes while it is spoken, in the middle of a passage too unless the options want it exact; whatever
+        can be known to fail before the first byte is raised here.
 
         format: of the bytes (any of FORMATS), None for the first of export_formats. keep: whether there is a file with
         its sidecar at the end. speed: instead of the option's, 0.25-4.0. any_model: an unknown model means `auto`.
         """
         return self._live(
             lambda _: self._speech(
-                options, cancel, speed=speed, any_model=any_model, reference=reference, progress=progress
+                options,
+                cancel,
+                speed=speed,
+                any_model=any_model,
+                reference=reference,
+                progress=progress,
+                live=True,
             ),
             format,
             keep,
         )
+
+    def dictate(
+        self,
+        options: SpeechOptions,
+        manuscript: Manuscript,
+        *,
+        cancel: Event,
+        format: str,
+        speed: float | None = None,
+        any_model: bool = False,
+    ) -> Dictation:
+        """Speech of a text that is written meanwhile, a stream of `format`; the options say how, but not what.
+
+        It counts as somebody in the house until it is over; nothing is kept. speed, any_model: see `speak_live`.
+        Raises what is wrong with the request.
+        """
+        self._gate.enter()
+        with ExitStack() as until_it_is_there:
+            until_it_is_there.callback(self._gate.leave)
+            dictation = Dictation(
+                self._cast(options, cancel, any_model),
+                manuscript,
+                self.library,
+                timeout_s=self._limits.timeout_s,
+                format=format,
+                cancel=cancel,
+                speed=speed,
+                release=self._gate.leave,
+            )
+            until_it_is_there.pop_all()
+        return dictation
 
     # Conversion
 

@@ -39,6 +39,12 @@ def take_key(info: EngineInfo, passage: Passage, reference: Reference | None) ->
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
+def careful_ahead(info: EngineInfo) -> int | None:
+    """How many passages may be in work where a crash should cost little: one, unless the engine needs many at once to
+    be fast. Then it is as many as the host likes, and what was in work is what a crash costs."""
+    return None if info.crowd else 1
+
+
 class Takes:
     """Speaks through a store: what is there is not spoken again. Thread-safe."""
 
@@ -58,8 +64,8 @@ class Takes:
     ) -> Iterator[Piece]:
         """As `EngineHost.speak`; every piece is kept before it is given. Raises StorageFull too.
 
-        ahead: None: as the host likes it. Else a passage is begun when the one before is safely kept, so that a crash
-        costs one at most.
+        ahead: None: as the host likes it; those in work are what a crash costs. Else a passage is begun when the one
+        before is safely kept, so that a crash costs one at most.
         """
         keys = [take_key(host.info, passage, reference) for passage in passages]
         alone = partial(host.speak, reference=reference, cancel=cancel, timeout_s=timeout_s, lane=lane)
