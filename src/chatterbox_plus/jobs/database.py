@@ -117,7 +117,8 @@ def _arguments(url: URL) -> dict[str, object]:
         "pool_timeout": PATIENCE_S,
         "connect_args": {
             "connect_timeout": PATIENCE_S,
-            "options": "-c statement_timeout=20000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000",
+            # A server that stands still in the middle of a transaction must not keep others from taking over for long.
+            "options": "-c statement_timeout=20000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=15000",
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 3,
