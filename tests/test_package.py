@@ -51,6 +51,7 @@ def test_the_wheel_holds_types_pages_lexicons_and_licence(wheel: zipfile.Path) -
         ".css",
         ".js",
         ".svg",
+        ".json",
         ".txt",
         "",
     }
@@ -69,6 +70,7 @@ def test_the_wheel_holds_types_pages_lexicons_and_licence(wheel: zipfile.Path) -
         "engines.builtin.engine",
         "commands.say",
         "commands.serve",
+        "commands.mcp",
     ],
 )
 def test_imports_where_there_are_no_posix_modules(module: str) -> None:

@@ -27,6 +27,8 @@ COMMANDS = {
     "models": "list, pull, add and remove models",
     "bench": "measure how fast the models are here",
     "serve": "start the HTTP server",
+    "doctor": "try a running server as the programs that use it would",
+    "mcp": "give an assistant tools to speak with (MCP)",
     "jobs": "list, watch and change the tasks of a running server",
     "keys": "add, list and revoke API keys",
 }

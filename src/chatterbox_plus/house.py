@@ -44,6 +44,7 @@ def build_studio(settings: Settings) -> Studio:
         temp=paths.under_data(paths.temp_dir),
         data=paths.data_dir,
         mirror=mirror,
+        trash_keep_s=settings.resource_management.cleanup.trash_keep_hours * 3600,
     )
     neural = NeuralOptions(
         paths.data_dir / "voiceprints",

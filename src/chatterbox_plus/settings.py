@@ -155,6 +155,7 @@ class Cleanup(Section):
     temp_dir_max_files: int = Field(200, ge=0)
     temp_dir_max_age_days: float = Field(7, ge=0)
     vc_inputs_max_size_gb: float = Field(0, ge=0)
+    trash_keep_hours: float = Field(24, ge=0, le=8760, description="That deleted voices can be had back; 0 = not.")
     cleanup_on_startup: bool = True
     cleanup_interval_hours: float = Field(5, ge=0, le=8760)
     warning_threshold_percent: float = Field(80, ge=0, le=100)
@@ -205,6 +206,19 @@ class Storage(Section):
     storage_url: str = Field("", repr=False)
 
 
+class Bridges(Section):
+    """Other protocols than HTTP. Wyoming knows no keys, so where they are asked for it stays on this machine, unless
+    `wyoming_without_key` is set."""
+
+    wyoming: bool = Field(False, description="Serve Home Assistant's Wyoming protocol too.")
+    wyoming_host: str = Field("", description="Where Wyoming listens; empty = where the server does.")
+    wyoming_port: int = Field(10_200, ge=0, le=65535, description="Of Wyoming; 0 = any free one.")
+    wyoming_announce: bool = Field(True, description="Tell the network of Wyoming, where others can reach it.")
+    wyoming_languages: Names = Field((), description="That stored voices are offered in; empty = all the model speaks.")
+    wyoming_without_key: bool = Field(False, description="Let others use Wyoming even where keys are asked for.")
+    mcp: bool = Field(False, description="Serve the Model Context Protocol at /mcp too.")
+
+
 class Settings(Section):
     """Everything that can be set. Sections as the original's config.yaml has them, plus our own keys."""
 
@@ -221,6 +235,7 @@ class Settings(Section):
     error_handling: ErrorHandling = ErrorHandling()
     audio: AudioDocs = AudioDocs()
     storage: Storage = Storage()
+    bridges: Bridges = Bridges()
 
 
 ENVIRONMENT: dict[str, tuple[str, str]] = {
@@ -259,6 +274,13 @@ ENVIRONMENT: dict[str, tuple[str, str]] = {
     "TAKES_MAX_GB": ("jobs", "takes_max_gb"),
     "DATABASE_URL": ("storage", "database_url"),
     "STORAGE_URL": ("storage", "storage_url"),
+    "WYOMING": ("bridges", "wyoming"),
+    "WYOMING_HOST": ("bridges", "wyoming_host"),
+    "WYOMING_PORT": ("bridges", "wyoming_port"),
+    "WYOMING_ANNOUNCE": ("bridges", "wyoming_announce"),
+    "WYOMING_LANGUAGES": ("bridges", "wyoming_languages"),
+    "WYOMING_WITHOUT_KEY": ("bridges", "wyoming_without_key"),
+    "MCP": ("bridges", "mcp"),
 }
 """Name after CHATTERBOX_ -> where it lives in the file. A list is comma separated. CONFIG names the file itself."""
 

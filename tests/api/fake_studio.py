@@ -52,6 +52,8 @@ class FakeStudio:
             settled=True,
             running=lambda: {"fake": self.engines.get("auto")},
             changed=lambda name: None,
+            why="The settings name it",
+            machine=SimpleNamespace(known=True, device="cpu"),
         )
         self.decoder = Decoder(workers=1)  # the real one: uploads must decode
         self.busy = 1  # requests in the house
@@ -160,8 +162,15 @@ class FakeStudio:
         cancel: threading.Event,
         format: str | None = None,
         uploads: Sequence[tuple[str, Path]] = (),
+        keep: bool = True,
     ) -> LiveAudio:
-        self._begin("join_live", options, format=format, uploads=[(name, path.read_bytes()) for name, path in uploads])
+        self._begin(
+            "join_live",
+            options,
+            format=format,
+            keep=keep,
+            uploads=[(name, path.read_bytes()) for name, path in uploads],
+        )
         return self._live(b"joined live", format or options.export_formats[0], cancel, None)
 
     def voice_list(self, language: str | None = None) -> list[VoiceInfo]:

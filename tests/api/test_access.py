@@ -243,6 +243,9 @@ def test_no_other_page_speaks_with_the_pages_cookie(house: House) -> None:
         assert house.ask("POST", TTS, json=HELLO, headers=headers).status_code in (401, 403)
     read = house.ask("GET", "/api/v1/config", headers={**jar, "Origin": "http://localhost:1"})
     assert read.status_code == 401
+    speech = {"text": "Hello.", "predefined_voice_id": "alloy"}  # a GET that a sound in any page can ask
+    assert house.ask("GET", "/tts-stream", params=speech, headers=jar).status_code == 401
+    assert house.ask("GET", "/tts-stream", house.user, params=speech).status_code == 200
 
 
 def test_a_session_needs_a_real_key(house: House) -> None:

@@ -91,6 +91,22 @@ def test_all_that_is_wrong_is_said_with_its_place_and_nothing_is_made(here: Hous
     assert here.server.get("/api/v1/tasks").json()["total"] == before
 
 
+def test_a_preview_tells_the_rows_as_they_are_read_and_makes_nothing(here: House) -> None:
+    before = here.server.get("/api/v1/tasks").json()["total"], here.outputs
+    table = "text;voice;speed_factor\nOne.;speaker1;1,5\n"
+    refused = here.server.ask("POST", f"{BATCH}/preview", files={"file": ("x.csv", table)})
+    assert refused.json()["detail"][0]["loc"][1] == "2.speed_factor"
+    form = {"files": {"file": ("x.csv", table.replace("1,5", "1.5"))}, "data": {"options": '{"seed": 7}', "name": "n"}}
+    told = here.server.ask("POST", f"{BATCH}/preview", **form).json()
+    assert (told["name"], told["count"], told["characters"]) == ("n", 1, 4)
+    (row,) = told["rows"]
+    assert (row["row"], row["line"], row["text"], row["voice"]) == (1, 2, "One.", "speaker1")
+    assert row["options"] == {"seed": 7, "speed_factor": 1.5}
+    many = here.server.post(f"{BATCH}/preview", json={"items": [{"text": "x"}] * 150}).json()
+    assert (many["count"], len(many["rows"])) == (150, 100)
+    assert (here.server.get("/api/v1/tasks").json()["total"], here.outputs) == before
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -249,8 +265,9 @@ def test_thousands_of_rows_may_be_sent_and_no_more_bytes_than_the_limit(here: Ho
     """A body of 3 MB is too large for a text, and none for a batch."""
     long = {"text": "x" * 3_000_000}
     assert here.server.post("/api/v1/tts/async", json=long).status_code == 413
-    reply = here.server.post(BATCH, json={"items": [long]})
-    assert (reply.status_code, "text" in reply.json()["error"]) == (422, True)
+    for path in (BATCH, f"{BATCH}/preview"):
+        reply = here.server.post(path, json={"items": [long]})
+        assert (reply.status_code, "text" in reply.json()["error"]) == (422, True), path
     head = f"POST {BATCH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
     with here.server.raw(f"{head}{41 * 2**20}\r\n\r\n".encode()) as connection:
         assert connection.recv(2000).startswith(b"HTTP/1.1 413 ")
@@ -258,3 +275,10 @@ def test_thousands_of_rows_may_be_sent_and_no_more_bytes_than_the_limit(here: Ho
         connection.settimeout(0.3)
         with pytest.raises(TimeoutError):  # it waits for the body
             connection.recv(2000)
+
+
+def test_a_preview_takes_as_much_as_a_batch(here: House) -> None:
+    table = b"text\n" + b"Said again and again.\n" * 4000 + b"x" * 3_000_000 + b"\n"
+    reply = here.server.post(f"{BATCH}/preview", files={"file": ("lines.csv", table, "text/csv")})
+    assert reply.status_code == 422, "one text is too long, and that is all"
+    assert "4002" in reply.json()["error"], reply.json()["error"]

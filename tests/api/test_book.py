@@ -121,6 +121,19 @@ def test_a_preview_tells_what_would_be_said_and_makes_nothing(here: House) -> No
     assert (here.server.get("/api/v1/tasks").json()["total"], here.outputs) == before
 
 
+def test_chapters_that_are_left_out_are_not_read(here: House) -> None:
+    chapters = [{"title": name, "text": f"The {name}."} for name in ("One", "Two", "Three")]
+    body = {"title": "Left out", "chapters": chapters, "voices": {"3": "speaker2"}, "skip": [1]}
+    told = here.server.post(PREVIEW, json=body).json()
+    assert [chapter["title"] for chapter in told["chapters"]] == ["Two", "Three"]
+    done = made(here, here.server.post(BOOK, json={**body, "subtitles": []}))
+    assert [chapter["title"] for chapter in done["result"]["chapters"]] == ["Two", "Three"]
+    sent = upload(here, PREVIEW, "x.md", "# One\n\nA.\n\n# Two\n\nB.\n", skip="2")
+    assert [chapter["title"] for chapter in sent.json()["chapters"]] == ["One"]
+    for wrong in ([4], [0], [1, 2, 3]):
+        assert here.server.post(BOOK, json={**body, "skip": wrong}).status_code == 422
+
+
 def pitches(here: House, done: dict[str, Any]) -> list[float]:
     """Hz of each chapter, whose voices are sines."""
     sounds = [listen(here.data / file["path"]) for file in done["output_files"]]
@@ -247,3 +260,12 @@ def test_the_real_voice_reads_a_book_that_players_can_read(tmp_path: Path) -> No
     assert {stream["codec_name"] for stream in found["streams"]} >= {"aac", "png"}
     change = round(float(found["chapters"][1]["start_time"]) * 24_000)
     assert median_f0(sound[change:]) > 1.2 * median_f0(sound[:change]), "the second voice is a woman's"
+
+
+def test_chapters_that_are_skipped_are_not_read(here: House) -> None:
+    """However often each is named."""
+    book = {"chapters": [{"title": name, "text": f"This is {name}."} for name in ("one", "two", "three")]}
+    seen = here.server.post(PREVIEW, json={**book, "skip": [2] * 300_000})
+    assert [chapter["title"] for chapter in seen.json()["chapters"]] == ["one", "three"]
+    for skip in ([0], [4], [1, 2, 3]):
+        assert here.server.post(PREVIEW, json={**book, "skip": skip}).status_code == 422

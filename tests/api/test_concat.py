@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 
 from chatterbox_plus.api.concat_body import parse
 from chatterbox_plus.errors import InvalidOption
+from tests.api.fake_studio import FakeStudio
 from tests.api.live_server import LiveServer
 
 CONCAT = "/api/v1/concat"
@@ -143,3 +144,20 @@ def test_a_name_outside_latin_1_survives_the_headers(server: LiveServer) -> None
     answer = server.post(CONCAT, {"segments": [A], "output_filename": 'přílohä "1"', "project": "проект"})
     assert answer.status_code == 200
     assert "filename*=UTF-8''p%C5%99%C3%ADloh%C3%A4%20" in answer.headers["Content-Disposition"]
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_is_only_to_be_heard_is_not_stored(server: LiveServer, studio: FakeStudio) -> None:
+    answer = server.post(CONCAT + "?keep=false&return_format=mp3", {"segments": [A]})
+    assert (answer.content, answer.headers["Content-Type"]) == (b"joined live", "audio/mpeg")
+    assert studio.calls[-1].more["keep"] is False
+    assert server.post(CONCAT + "?response_mode=live", {"segments": [A]}).status_code == 200
+    assert studio.calls[-1].more["keep"] is True
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(("query", "in_body"), [("&response_mode=url", None), ("", "stream")])
+def test_no_file_is_made_of_what_is_not_to_be_stored(query: str, in_body: str | None, server: LiveServer) -> None:
+    answer = server.post(f"{CONCAT}?keep=false{query}", {"segments": [A], "response_mode": in_body})
+    assert answer.status_code == 422
+    assert "keep" in answer.json()["error"]

@@ -240,3 +240,10 @@ def test_every_file_has_its_limit_and_the_request_has_one(strict: LiveServer) ->
     four = [{"type": "upload", "index": index} for index in range(4)]
     answer = send(strict, {"segments": four}, [whole] * 4 + [WAV])
     assert "The request is larger than 3 MB" in refused(answer, 413)
+
+
+def test_what_is_sent_can_be_heard_without_being_stored(server: LiveServer, studio: FakeStudio) -> None:
+    answer = send(server, {"segments": [STORED, FIRST]}, [WAV], query="?keep=false")
+    assert answer.content == b"joined live"
+    assert studio.calls[-1].more["keep"] is False
+    assert send(server, {"segments": [STORED]}, query="?keep=false&response_mode=url").status_code == 422

@@ -1,6 +1,9 @@
 """Outputs listed, described and deleted over HTTP, row by row of the contract's section 11."""
 
+import io
 import json
+import sys
+import zipfile
 from typing import Any
 
 import pytest
@@ -178,3 +181,48 @@ def test_what_the_server_makes_is_listed_as_it_was_made(server, outputs):
     found = server.get(f"{OUTPUTS}?folder={requests.utils.quote('ünï 日本')}").json()["files"]
     assert {file["url"] for file in made} == {file["url"] for file in found}
     assert all(server.get(file["url"]).status_code == 200 for file in found)
+
+
+def test_a_text_that_was_spoken_is_found_by_q_and_never_deleted_by_it(server: LiveServer) -> None:
+    assert listed(server, "q=hELLO&sort_by=filename&sort_order=asc") == ["book/ch1/tts_1.mp3", "book/ch1/tts_1.wav"]
+    assert listed(server, "q=final") == ["final.flac"]
+    assert listed(server, "search=hello") == []
+    assert server.ask("DELETE", f"{OUTPUTS}?q=hello&confirm=true").status_code == 422
+    assert len(listed(server)) == len(ALL)
+
+
+def zipped(server: LiveServer, query: str) -> dict[str, int]:
+    """What is in the archive: path -> bytes."""
+    answer = server.get(f"{OUTPUTS}/zip?{query}")
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        return {one.filename: one.file_size for one in archive.infolist()}
+
+
+@pytest.mark.parametrize(
+    ("query", "inside"),
+    [
+        ("folder=book", {"book/ch1/tts_1.mp3": 101, "book/ch1/tts_1.wav": 100, "book/vc_1.wav": 100}),
+        ("filenames=final.flac&filenames=book2/loose.wav", {"final.flac": 100, "book2/loose.wav": 10}),
+        ("q=hello&date_to=2025-06-22", {"book/ch1/tts_1.mp3": 101, "book/ch1/tts_1.wav": 100}),
+    ],
+)
+def test_what_a_list_shows_comes_as_one_archive(query: str, inside: dict[str, int], server: LiveServer) -> None:
+    assert zipped(server, query) == inside
+
+
+def test_an_archive_of_nothing_is_a_404(server: LiveServer) -> None:
+    assert server.get(f"{OUTPUTS}/zip?folder=nowhere").status_code == 404
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no file can have such names")
+def test_a_strange_name_keeps_no_other_file_from_the_archive(server: LiveServer, outputs: Store) -> None:
+    names = ["~home/a.wav", "c:/a.wav", "odd/ ../a.wav", "odd/x\\..\\y.wav", "odd/\udcff.wav", "plain.wav"]
+    for name in names:
+        path = outputs.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * 10)
+    inside = zipped(server, "")
+    assert len(inside) == len(listed(server))
+    assert {"plain.wav", "_home/a.wav", "c_/a.wav", "odd/_/a.wav", "odd/x_.._y.wav", "odd/\ufffd.wav"} <= inside.keys()

@@ -27,8 +27,12 @@ MARK = "annasonly"
 ADMINISTRATION = {
     ("GET", "/api/v1/metrics"), ("GET", "/api/v1/resources"), ("POST", "/api/v1/cleanup"),
     ("GET", "/api/v1/cleanup/status"), ("GET", "/api/v1/errors/summary"), ("GET", "/api/v1/errors/recent"),
-    ("GET", "/metrics"),
+    ("GET", "/metrics"), ("GET", "/api/v1/keys"),
 }  # fmt: skip
+OF_KEYS: dict[tuple[str, str], list[dict[str, Any]]] = {
+    ("POST", "/api/v1/keys"): [{"json": {"name": "boss"}}],
+    ("DELETE", "/api/v1/keys/{id}"): [{"path": "nobody", "params": {"confirm": "true"}}],
+}
 OF_MODELS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("POST", "/api/v1/models/pull"): [{"json": {"model": "nothing"}}, {"json": {"model": "nano"}}],
     ("GET", "/api/v1/models/pulls/{name}"): [{"path": "nano"}],
@@ -37,6 +41,8 @@ OF_MODELS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("POST", "/api/v1/models/{name}/unload"): [{"path": "builtin"}],
 }
 """For admins, too."""
+OPEN = {("GET", "/api/v1/voices/{path}"), ("PUT", "/api/v1/presets/{name}")}
+"""What names something and may succeed: voices are everybody's, and a new preset is one's own."""
 
 
 def tone_wav(seconds: float) -> bytes:
@@ -58,10 +64,12 @@ class House:
     data: Path
     keys: dict[str, str]
     output: str  # Anna's, below outputs/
-    tasks: dict[str, str]  # Anna's: a speech, a batch, one of its rows, and a message about the speech
+    trash: str  # what restores a voice of hers
+    tasks: dict[str, str]  # Anna's: a speech, a batch, one of its rows, a message about the speech, and a consent
 
     def ask(self, who: str, method: str, path: str, **more: Any) -> requests.Response:
-        return requests.request(method, self.url + path, headers={"x-api-key": self.keys[who]}, timeout=60, **more)
+        headers = {"x-api-key": self.keys[who], **more.pop("headers", {})}
+        return requests.request(method, self.url + path, headers=headers, timeout=60, **more)
 
     def submitted(self, who: str, path: str, body: Any, headers: dict[str, str] | None = None) -> str:
         """The id of a new task."""
@@ -73,7 +81,7 @@ class House:
     def state(self) -> dict[str, str]:
         """Everything stored, but for what says how often and when something was used."""
         found = {}
-        for folder in ("reference_audio", "vc_inputs", "outputs"):
+        for folder in ("reference_audio", "vc_inputs", "outputs", "trash", "presets", "consents"):
             for path in sorted((self.data / folder).rglob("*")):
                 if path.is_file():
                     found[path.relative_to(self.data).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -87,7 +95,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         store = KeyStore.at(server.data)
         keys = {name: store.add(name)[1] for name in ("anna", "ben")} | {"boss": store.add("boss", role=Role.ADMIN)[1]}
         store.close()
-        house = House(server.url, server.data, keys, f"anna/{MARK}/speech.wav", {})
+        house = House(server.url, server.data, keys, f"anna/{MARK}/speech.wav", "", {})
         while house.ask("boss", "GET", "/api/v1/config").status_code == 401:
             pass  # a running server knows of a key within a second
         made = house.ask(
@@ -101,9 +109,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         assert house.ask("anna", "POST", "/api/v1/vc_input", files=files, data={"text": MARK}).status_code == 200
         voice = {"voice_file": ("annas.wav", tone_wav(2.0))}
         assert house.ask("anna", "POST", "/api/v1/voice", files=voice).status_code == 200
+        other = {"voice_file": (f"{MARK}-gone.wav", tone_wav(2.0))}
+        assert house.ask("anna", "POST", "/api/v1/voice", files=other).status_code == 200
+        gone = house.ask("anna", "DELETE", f"/api/v1/voice/{MARK}-gone.wav", params={"confirm": "true"})
+        assert house.ask("anna", "PUT", f"/api/v1/presets/{MARK}", json={"options": {"seed": 7}}).status_code == 200
         (server.data / "outputs" / "of-the-house.wav").write_bytes(tone_wav(0.5))
         with receiver() as told:
-            yield House(server.url, server.data, keys, path, annas_tasks(house, told))
+            tasks = annas_tasks(house, told) | annas_consent(house)
+            yield House(server.url, server.data, keys, path, gone.json()["trash_id"], tasks)
 
 
 def annas_tasks(house: House, told: Receiver) -> dict[str, str]:
@@ -117,6 +130,11 @@ def annas_tasks(house: House, told: Receiver) -> dict[str, str]:
     (message,) = told.about(speech)
     row = house.ask("anna", "GET", f"/api/v1/tasks/{batch}/rows").json()["tasks"][0]["task_id"]
     return {"speech": speech, "batch": batch, "row": row, "message": message[0]["webhook-id"]}
+
+
+def annas_consent(house: House) -> dict[str, str]:
+    files, data = {"recording": (f"{MARK}.wav", tone_wav(1.0))}, {"name": MARK, "language": "en"}
+    return {"consent": house.ask("anna", "POST", "/v1/audio/voice_consents", files=files, data=data).json()["id"]}
 
 
 def ended(house: House, who: str, task: str) -> dict[str, Any]:
@@ -145,6 +163,8 @@ def attempts(house: House) -> dict[tuple[str, str], list[dict[str, Any]]]:
     sure = {"confirm": "true"}
     ids = [house.tasks[name] for name in ("speech", "batch", "row")]
     task = [{"path": id} for id in ids]
+    consent: list[dict[str, Any]] = [{"path": house.tasks["consent"]}]
+    sample = {"audio_sample": ("annas.wav", tone_wav(1.0))}
     plans = [json.dumps({"segments": [{"type": "server_file", "source": name}]}) for name in names]
     return {
         ("POST", "/api/v1/tts"): [
@@ -157,6 +177,9 @@ def attempts(house: House) -> dict[tuple[str, str], list[dict[str, Any]]]:
             {"json": {"items": [{"text": "x", **body, "project": folder}]}} for folder in ("../anna", "/anna")
         ],
         ("POST", "/api/v1/book"): [{"json": {"text": "x", "project": folder}} for folder in ("../anna", "/anna")],
+        ("POST", "/api/v1/batch/preview"): [
+            {"json": {"items": [{"text": "x", "project": folder}]}} for folder in ("../anna", "/anna")
+        ],
         ("POST", "/api/v1/book/preview"): [{"json": {"text": f"[voice: ../outputs/{house.output}] x"}}],
         **{
             ("POST", path): [
@@ -169,6 +192,10 @@ def attempts(house: House) -> dict[tuple[str, str], list[dict[str, Any]]]:
             for path in ("/api/v1/concat", "/api/v1/concat/async")
         },
         ("GET", "/api/v1/tasks"): [{}, {"params": {"status": "succeeded"}}, {"params": {"kind": "batch"}}],
+        ("GET", "/api/v1/tasks/events"): [
+            {"params": {"seconds": 1}, "headers": {"Last-Event-ID": "1"}},
+            *({"params": {"batch": id, "seconds": 1}} for id in ids),
+        ],
         ("GET", "/api/v1/tasks/{id}"): task,
         ("DELETE", "/api/v1/tasks/{id}"): task,
         ("GET", "/api/v1/tasks/{id}/rows"): task,
@@ -182,6 +209,7 @@ def attempts(house: House) -> dict[tuple[str, str], list[dict[str, Any]]]:
         ("PUT", "/api/v1/tasks/{id}/passages/{number}"): [{"path": [id, 1], "json": {"take": None}} for id in ids],
         ("GET", "/api/v1/tasks/{id}/passages/{number}/audio"): [{"path": [id, 1]} for id in ids],
         ("POST", "/api/v1/tasks/{id}/passages/{number}/retake"): [{"path": [id, 1], "json": {"seed": 7}} for id in ids],
+        ("GET", "/api/v1/tasks/{id}/audio"): [*task, *({**one, "params": {"format": "mp3"}} for one in task)],
         ("GET", "/api/v1/tasks/{id}/deliveries"): task,
         ("POST", "/api/v1/tasks/{id}/deliveries/{delivery}/redeliver"): [
             {"path": [id, house.tasks["message"]]} for id in ids
@@ -191,15 +219,45 @@ def attempts(house: House) -> dict[tuple[str, str], list[dict[str, Any]]]:
             {"json": {"model": "x", "input": "x", "voice": f"../../outputs/{house.output}"}},
             {"json": {"model": "x", "input": "x", "voice": f"../vc_inputs/anna/{MARK}.wav"}},
         ],
+        ("POST", "/tts"): [
+            {"json": {"text": "x", "predefined_voice_id": f"../outputs/{house.output}"}},
+            {"json": {"text": "x", "predefined_voice_id": "nova", "project": "../anna"}},
+        ],
+        ("GET", "/tts-stream"): [
+            {"params": {"text": "x", "voice_mode": "clone", "reference_audio_filename": f"../outputs/{house.output}"}}
+        ],
+        ("GET", "/get_predefined_voices"): nothing,
+        ("GET", "/get_reference_files"): nothing,
+        ("POST", "/v1/audio/voices"): [
+            {"files": sample, "data": {"name": "annas", "overwrite": "true"}},
+            {"files": sample, "data": {"name": "bens", "consent": house.tasks["consent"]}},
+        ],
+        ("DELETE", "/v1/audio/voices/{voice_id}"): [{"path": name} for name in ("annas.wav", "speaker1.wav")],
+        ("POST", "/v1/audio/voice_consents"): [{"files": {"recording": sample["audio_sample"]}, "data": {"name": "x"}}],
+        ("GET", "/v1/audio/voice_consents"): [{}, {"params": {"after": house.tasks["consent"]}}],
+        ("GET", "/v1/audio/voice_consents/{consent_id}"): consent,
+        ("POST", "/v1/audio/voice_consents/{consent_id}"): [{**consent[0], "json": {"name": "Ben's now"}}],
+        ("DELETE", "/v1/audio/voice_consents/{consent_id}"): consent,
         ("POST", "/api/v1/voice"): [{"files": voice, "data": {"overwrite": "true"}}, {"files": voice}],
         ("GET", "/api/v1/voices"): nothing,
         ("GET", "/api/v1/voices/folders"): nothing,
         ("GET", "/api/v1/voices/{path}"): [{"path": f"../outputs/{house.output}"}],
+        ("GET", "/api/v1/voices/{path}/audio"): [{"path": f"../outputs/{house.output}"}],
         ("PUT", "/api/v1/voice/{path}/metadata"): [{"path": "annas.wav", "json": {"name": "Ben's now"}}],
         ("DELETE", "/api/v1/voice/{path}"): [{"path": name, "params": sure} for name in ("annas.wav", "speaker1")],
         ("DELETE", "/api/v1/voices"): [
             {"params": {**sure, **what}} for what in ({"all": "true"}, {"search": "annas"}, {"filenames": "annas.wav"})
         ],
+        ("POST", "/api/v1/voice/check"): [{"files": voice}],
+        ("GET", "/api/v1/trash"): nothing,
+        ("POST", "/api/v1/trash/{id}/restore"): [{"path": house.trash}],
+        ("DELETE", "/api/v1/trash/{id}"): [{"path": house.trash, "params": sure}],
+        ("GET", "/api/v1/presets"): [{}, {"params": {"kind": "speech"}}],
+        ("GET", "/api/v1/presets/{name}"): [
+            {"path": name} for name in (MARK, f"anna%2F{MARK}", f"..%2Fanna%2F{MARK}")
+        ],
+        ("PUT", "/api/v1/presets/{name}"): [{"path": "bens", "json": {"options": {"seed": 8}}}],
+        ("DELETE", "/api/v1/presets/{name}"): [{"path": MARK}],
         ("POST", "/api/v1/vc_input"): [
             {"files": {"vc_input_file": ("x.wav", tone_wav(1.0))}, "data": {"folder_path": folder, "overwrite": "1"}}
             for folder in ("../anna", "/anna")
@@ -207,12 +265,21 @@ def attempts(house: House) -> dict[tuple[str, str], list[dict[str, Any]]]:
         ("GET", "/api/v1/vc_inputs"): [{}, {"params": {"search": MARK}}, {"params": {"folder": "anna"}}],
         ("GET", "/api/v1/vc_inputs/folders"): nothing,
         ("GET", "/api/v1/vc_inputs/{path}"): [{"path": name} for name in inputs],
+        ("GET", "/api/v1/vc_inputs/{path}/audio"): [{"path": name} for name in inputs],
         ("DELETE", "/api/v1/vc_input/{path}"): [{"path": name, "params": sure} for name in inputs],
         ("DELETE", "/api/v1/vc_inputs"): [
             {"params": {**sure, **what}} for what in ({"all": "true"}, {"folder": "anna"}, {"search": MARK})
         ],
-        ("GET", "/api/v1/outputs"): [{}, {"params": {"search": MARK}}, {"params": {"project": "anna"}}],
+        ("GET", "/api/v1/outputs"): [
+            {}, {"params": {"search": MARK}}, {"params": {"q": MARK}}, {"params": {"project": "anna"}},
+        ],
         ("GET", "/api/v1/outputs/folders"): nothing,
+        ("GET", "/api/v1/outputs/zip"): [
+            {},
+            {"params": {"q": MARK}},
+            {"params": {"project": "anna"}},
+            *({"params": {"filenames": name}} for name in names),
+        ],
         ("GET", "/api/v1/outputs/{path}/metadata"): [{"path": name} for name in names],
         ("POST", "/api/v1/outputs/{path}/link"): [{"path": name} for name in names],
         ("DELETE", "/api/v1/output/{path}"): [{"path": name, "params": sure} for name in names],
@@ -223,11 +290,12 @@ def attempts(house: House) -> dict[tuple[str, str], list[dict[str, Any]]]:
         ("GET", "/outputs/{path}"): [{"path": name} for name in names],
         **dict.fromkeys(ADMINISTRATION, nothing),
         **OF_MODELS,
+        **OF_KEYS,
         # Nothing here is anybody's
         **{
             ("GET", path): nothing
             for path in ("/v1/models", "/v1/audio/models", "/v1/audio/voices", "/api/v1/health", "/api/v1/ready",
-                         "/api/v1/config", "/api/v1/session", "/api/v1/models")
+                         "/api/v1/config", "/api/v1/session", "/api/v1/models", "/api/v1/options")
         },
         ("GET", "/v1/models/{model}"): [{"path": MARK}],
         ("GET", "/api/v1/models/{name}"): [{"path": MARK}],
@@ -258,13 +326,13 @@ def test_a_key_sees_changes_and_deletes_nothing_of_another(house: House) -> None
             assert answer.status_code >= 400 or MARK not in answer.text, where
             assert answer.status_code >= 400 or "of-the-house" not in answer.text, where
             if answer.status_code < 400 and "{" in template:
-                assert template == "/api/v1/voices/{path}", where
+                assert (method, template) in OPEN, where
             if template.startswith("/api/v1/tasks/{id}"):
                 assert answer.status_code == 404, where
     now = {
         path: digest
         for path, digest in house.state().items()
-        if not path.startswith(("outputs/ben/", "vc_inputs/ben/"))
+        if not path.startswith(("outputs/ben/", "vc_inputs/ben/", "presets/projects/ben/"))
     }
     assert now == before
     assert standing(house) == tasks
@@ -364,8 +432,8 @@ def test_the_log_says_which_key_asked_and_never_the_key(house: House) -> None:
     assert key.split("_", 2)[2] not in log
 
 
-def test_models_come_and_go_as_admins_say(house: House) -> None:
-    for (method, template), tries in OF_MODELS.items():
+def test_models_and_keys_come_and_go_as_admins_say(house: House) -> None:
+    for (method, template), tries in (OF_MODELS | OF_KEYS).items():
         for one in tries:
             more = dict(one)
             path = filled(template, more.pop("path", ""))

@@ -16,7 +16,7 @@ from tests.api.shelf import RATE, clear, files, lay, tone
 VOICE, VOICES = "/api/v1/voice", "/api/v1/voices"
 VOICE_FIELDS = {
     "name", "filename", "url", "description", "duration_seconds", "sample_rate", "file_size_bytes", "format",
-    "default_parameters", "tags", "created_date", "last_used", "usage_count", "folder_path",
+    "default_parameters", "tags", "created_date", "last_used", "usage_count", "folder_path", "rating",
 }  # fmt: skip
 
 

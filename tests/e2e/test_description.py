@@ -16,11 +16,15 @@ FRAMEWORKS_WORDS = ("", "Successful Response", "Validation Error")
 ROWS, BOOK = ("rows.csv", b"text\nHello.\n"), ("book.md", b"# One\n\nHello.\n")
 FILE_FIELDS = {
     "/api/v1/voice": "voice_file",
+    "/api/v1/voice/check": "voice_file",
     "/api/v1/vc_input": "vc_input_file",
     "/api/v1/vc": "input_audio",
     "/api/v1/vc/async": "input_audio",
+    "/v1/audio/voices": "audio_sample",
+    "/v1/audio/voice_consents": "recording",
 }
-TEXT_FILES = {"/api/v1/batch": ROWS, "/api/v1/book": BOOK, "/api/v1/book/preview": BOOK}
+TEXT_FILES = {"/api/v1/batch": ROWS, "/api/v1/batch/preview": ROWS, "/api/v1/book": BOOK, "/api/v1/book/preview": BOOK}
+NEEDS_KEYS = {"/api/v1/keys"}  # a server that asks nobody for one has none, and says so
 NOT_OF_STARTERS = {"type", "generation_info", "files"}  # the files of a fresh folder have no sidecar to tell them
 
 
@@ -38,6 +42,11 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         form = {"vc_input_file": ("interview.wav", recording)}
         assert requests.post(running.url + "/api/v1/vc_input", files=form, timeout=60).ok
         assert requests.post(running.url + "/api/v1/models/pull", json={"model": "nano"}, timeout=60).ok
+        preset = {"options": {"speed_factor": 0.9}}
+        assert requests.put(running.url + "/api/v1/presets/Calm narrator", json=preset, timeout=60).ok
+        consent = running.data / "consents" / "cons_0123456789abcdef01234567.wav"
+        consent.write_bytes(recording)
+        consent.with_name(consent.name + ".json").write_text('{"name": "Narrator", "language": "en-US"}')
         yield running
 
 
@@ -74,6 +83,13 @@ def examples(media: dict[str, Any], document: Document) -> list[Any]:
         return [media["example"]]
     found = [example["value"] for example in media.get("examples", {}).values()]
     return found or resolved(media.get("schema", {}), document).get("examples", [])
+
+
+def fields(value: Any) -> set[str]:
+    """Those of an object, or of the objects in a list."""
+    if isinstance(value, list):
+        return {name for item in value if isinstance(item, dict) for name in item}
+    return set(value)
 
 
 def example_path(path: str, operation: dict[str, Any], task: str) -> str:
@@ -136,6 +152,7 @@ def test_every_example_of_a_body_runs(furnished: LiveServer, document: Document,
                     reply = requests.request(method, url, files=files, timeout=60)
                 else:
                     reply = requests.request(method, url, data=example, timeout=60)
+                promised = 409 if path in NEEDS_KEYS else promised
                 assert reply.status_code == promised, (method, path, example, reply.text[:300])
                 ran += 1
     assert ran >= 15
@@ -147,11 +164,11 @@ def test_the_example_of_a_reply_has_no_field_that_the_reply_lacks(
     asked = 0
     for method, path, operation in operations(document):
         media = operation["responses"].get("200", {}).get("content", {}).get("application/json")
-        if method != "get" or media is None:
+        if method != "get" or media is None or path in NEEDS_KEYS:
             continue
         reply = requests.get(furnished.url + example_path(path, operation, task), timeout=60)
         assert reply.status_code == 200, (path, reply.text[:300])
-        assert set(examples(media, document)[0]) - NOT_OF_STARTERS <= set(reply.json()), path
+        assert fields(examples(media, document)[0]) - NOT_OF_STARTERS <= fields(reply.json()), path
         asked += 1
     assert asked >= 15
 

@@ -28,7 +28,9 @@ def test_everything_that_was_under_way_is_finished(dump: Path, tmp_path: Path) -
         assert {*tasks.statuses().values()} == set(Status)
         server = Server(tmp_path).ready()
         try:
-            store = TaskStore(Database(database_url("", tmp_path)), max_unfinished=1000)
+            database = Database(database_url("", tmp_path))
+            database.open()  # whichever of the two comes first brings it up to date
+            store = TaskStore(database, max_unfinished=1000)
             paused = [row["id"] for row in before.values() if row["status"] == "paused"]
             for id in paused:
                 wait_until(lambda: store.get(id).status is Status.PAUSED, 60)  # noqa: B023 - asked at once

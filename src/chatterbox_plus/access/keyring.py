@@ -38,6 +38,11 @@ class Keyring:
         self.refresh()
 
     @property
+    def store(self) -> "KeyStore":
+        """The keys at rest: to make and revoke some, in a thread."""
+        return self._store
+
+    @property
     def stale(self) -> bool:
         """Whether it is time for a `refresh`."""
         return time.monotonic() - self._tried > FRESH_S or (self._away and not self._good)

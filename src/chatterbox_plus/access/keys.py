@@ -118,7 +118,8 @@ class KeyStore:
 
     def revoke(self, which: str) -> Key:
         """Ends a key for good. which: its id or name. Raises NotFound."""
-        found = next((key for key in self.listed() if which in (key.id, key.name)), None)
+        keys = self.listed()
+        found = next((key for key in keys if key.id == which), None) or next((k for k in keys if k.name == which), None)
         if found is None:
             raise NotFound(f"There is no key of that id or name: {which[:80]}")
         with self._transaction() as connection:

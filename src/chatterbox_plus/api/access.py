@@ -47,6 +47,7 @@ PUBLIC = frozenset(
 """What anybody may GET, key or not; what lies below `/assets/` and a single model of `/v1/models` too."""
 _PUBLIC_BELOW = ("/assets/", "/v1/models/", "/models/")
 _SESSION = "/api/v1/session"
+_WORKING_GETS = frozenset({"/tts-stream"})  # which change nothing and yet cost something: no cookie speaks for them
 _NEEDED = "This server asks for a key: send it as Authorization: Bearer … or as x-api-key"
 WRONG_KEY = "The key is not one of this server's, or was revoked"
 _ENDED = "This link has expired, was revoked, or is not whole: ask for a new one"
@@ -200,7 +201,7 @@ def _from_our_page(scope: Scope, headers: Headers) -> bool:
     the request with it. Browsers name the origin of everything but plain GETs, whose answer such a page cannot read."""
     origin = headers.get("origin")
     if origin is None:
-        return _method(scope) in SAFE_METHODS
+        return _method(scope) in SAFE_METHODS and scope["path"] not in _WORKING_GETS
     return origin.partition("://")[2] == headers.get("host", "")
 
 

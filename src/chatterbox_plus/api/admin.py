@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from chatterbox_plus.api.errors import Reply, now, wrong
 from chatterbox_plus.api.failures import Failure, GroupBy, Level
+from chatterbox_plus.api.history import SLICE_S
 from chatterbox_plus.api.metrics import WINDOW_HOURS
 from chatterbox_plus.api.prometheus import CONTENT_TYPE, Exposition
 from chatterbox_plus.api.replies import ERRORS
@@ -36,6 +37,20 @@ def _answers(description: str, example: dict[str, Any]) -> dict[int | str, dict[
 
 
 _TIMES = {"min_ms": 1.2, "max_ms": 84.0, "avg_ms": 9.6, "count": 120}
+_SLICE = {
+    "at": "2025-06-22T14:30:20Z",
+    "requests": 12,
+    "errors": 0,
+    "refused": 1,
+    "audio_seconds": 4.5,
+    "processing_seconds": 0.13,
+    "real_time_factor": 0.0286,
+    "requests_inside": 0,
+    "tasks_queued": 0,
+    "tasks_running": 1,
+    "memory_mb": 180.5,
+    "cpu_percent": 12.5,
+}
 _METRICS = _answers(
     "Figures since the start and of the last hour.",
     {
@@ -65,6 +80,7 @@ _METRICS = _answers(
         "generations": {
             "tts": {"count": 7, "audio_seconds": 31.5, "processing_seconds": 0.9, "real_time_factor": 0.0286}
         },
+        "history": {"slice_seconds": 10.0, "slices": [_SLICE]},
     },
 )
 _RESOURCES = _answers(
@@ -146,7 +162,8 @@ _PROMETHEUS: dict[int | str, dict[str, Any]] = {
 
 @router.get("/api/v1/metrics", summary="Figures", responses=_METRICS)
 async def metrics(state: AdminState) -> Response:
-    """Requests, generations, times and the machine: since the start, and of the last hour."""
+    """Requests, generations, times and the machine: since the start, of the last hour, and for charts the last ten
+    minutes in slices of ten seconds."""
     machine = await state.watch.machine.get()
     folders = await state.watch.folders.get()
     disk, engine = machine.disk if machine else None, await engine_state(state)
@@ -173,6 +190,7 @@ async def metrics(state: AdminState) -> Response:
                 "vc_memory_mb": models_mb,
             },
             "generations": state.metrics.generations(),
+            "history": {"slice_seconds": SLICE_S, "slices": state.metrics.history.as_json()},
         }
     )
 

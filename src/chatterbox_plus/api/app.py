@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
 from chatterbox_plus import __version__
 from chatterbox_plus.api import (
@@ -21,18 +24,27 @@ from chatterbox_plus.api import (
     description,
     errors,
     inputs,
+    keys,
     live,
     mixed,
     models,
     openai,
+    openai_voices,
+    options,
+    output_zip,
     outputs,
     pages,
     passages,
+    presets,
     session,
     speech,
     system,
+    task_audio,
+    task_changes,
     task_events,
     tasks,
+    trash,
+    voice_check,
     voices,
     warmup,
 )
@@ -41,6 +53,7 @@ from chatterbox_plus.api.bridge import Bridge
 from chatterbox_plus.api.cleaner import Cleaner
 from chatterbox_plus.api.errors import Unexpected
 from chatterbox_plus.api.failures import tell_every_hour
+from chatterbox_plus.api.history import keep_looking
 from chatterbox_plus.api.metrics import Metrics
 from chatterbox_plus.api.middleware import (
     EXPOSED_HEADERS,
@@ -54,6 +67,9 @@ from chatterbox_plus.api.middleware import (
 )
 from chatterbox_plus.api.state import ApiState
 from chatterbox_plus.api.watch import Watch
+from chatterbox_plus.bridges import sillytavern
+from chatterbox_plus.bridges.ready import announces, wyoming_host
+from chatterbox_plus.bridges.ready import check as check_bridges
 from chatterbox_plus.errors import ModelLoadError
 from chatterbox_plus.house import build_jobs, build_studio, open_keyring
 from chatterbox_plus.house_models import open_hub, open_shelf
@@ -61,6 +77,11 @@ from chatterbox_plus.models.pulls import Pulls
 from chatterbox_plus.settings import Settings
 from chatterbox_plus.synthesis.studio import Studio
 
+if TYPE_CHECKING:
+    from chatterbox_plus.bridges.mcp_route import McpRoute
+    from chatterbox_plus.bridges.wyoming import WyomingServer
+
+MCP_PATH = "/mcp"
 SPARE_THREADS = 16  # for requests that a full house refuses, and for looking things up
 _log = logging.getLogger(__name__)
 _DESCRIPTION = """Speech that you own: text to speech in any voice, voice conversion, and joining, on your own machine.
@@ -73,9 +94,11 @@ _CHAPTERS = (
     "joining",
     "tasks",
     "OpenAI",
+    "SillyTavern",
     "voices",
     "conversion inputs",
     "outputs",
+    "presets",
     "models",
     "system",
     "administration",
@@ -83,12 +106,15 @@ _CHAPTERS = (
 )
 
 
-def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
-    """The application.
+def create_app(
+    settings: Settings, studio: Studio | None = None, wyoming_listener: socket.socket | None = None
+) -> FastAPI:
+    """The application. Raises SettingsError for a bridge that cannot be built.
 
     studio: one that somebody else has started and will close; None: our own, made from the settings when the server
-    starts and closed when it stops.
+    starts and closed when it stops. wyoming_listener: what Wyoming's clients connect to; None: as the settings say.
     """
+    check_bridges(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -110,10 +136,17 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
             app.state.api = ApiState(settings, used, bridge, metrics, watch, jobs, pulls, keyring)
             beside.append(asyncio.create_task(bridge.call(jobs.start)))
             cleaner.start()
+            beside.append(asyncio.create_task(keep_looking(metrics.history, watch, used)))
             beside.append(asyncio.create_task(bridge.call(used.library.look_around)))
             if settings.error_handling.error_tracking.log_error_summaries:
                 beside.append(asyncio.create_task(tell_every_hour(metrics.failures)))
-            yield
+            async with AsyncExitStack() as bridges:
+                if mcp is not None:
+                    await bridges.enter_async_context(mcp.running())
+                if settings.bridges.wyoming:
+                    app.state.wyoming = await _wyoming(app.state.api, wyoming_listener)
+                    bridges.push_async_callback(app.state.wyoming.stop)
+                yield
         finally:
             for task in beside:
                 task.cancel()
@@ -147,30 +180,59 @@ def create_app(settings: Settings, studio: Studio | None = None) -> FastAPI:
         system,
         openai,
         voices,
+        voice_check,
+        trash,
         inputs,
+        output_zip,
         outputs,
         speech,
         live,
         conversion,
         concat,
         mixed,
+        task_changes,  # before what takes its name for a task's id
         tasks,
         task_events,
+        task_audio,
         passages,
         asynchronous,
         batch,
         book,
+        options,
+        presets,
         models,
         warmup,
         admin,
         cleanup,
         session,
+        keys,
+        openai_voices,
+        sillytavern,
     ):
         app.include_router(room.router)
+    mcp = _mcp(app, settings) if settings.bridges.mcp else None
     pages.mount(app, settings.ui)
     description.finish(app)
     _guard(app, settings, metrics)
     return app
+
+
+async def _wyoming(state: ApiState, listener: socket.socket | None) -> "WyomingServer":
+    from chatterbox_plus.bridges.wyoming import WyomingServer  # an extra's packages
+
+    settings = state.settings
+    server, host = WyomingServer(state, settings.bridges.wyoming_languages), wyoming_host(settings)
+    await server.start(host, settings.bridges.wyoming_port, listener, announce=announces(settings))
+    return server
+
+
+def _mcp(app: FastAPI, settings: Settings) -> "McpRoute":
+    from chatterbox_plus.bridges.mcp_route import McpRoute  # an extra's packages
+
+    route = McpRoute(app, settings.server.public_url)
+    # Only POST: without sessions there is nothing that a GET could listen to.
+    app.router.routes.append(Route(MCP_PATH, route, methods=["POST"], include_in_schema=False))
+    return route
 
 
 def _started(settings: Settings) -> Studio:

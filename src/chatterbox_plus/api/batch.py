@@ -13,14 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from chatterbox_plus.api.conversion import is_form, is_json
-from chatterbox_plus.api.errors import checked
+from chatterbox_plus.api.errors import Reply, checked, now
 from chatterbox_plus.api.forms import Form, read_form
 from chatterbox_plus.api.replies import ERRORS, disposition
 from chatterbox_plus.api.state import ApiState, State
-from chatterbox_plus.api.submitting import IdempotencyKey, Priority, Submission, accepted, accepting
-from chatterbox_plus.api.task_replies import BatchAccepted
+from chatterbox_plus.api.submitting import LATER, IdempotencyKey, Priority, Submission, accepted, accepting
+from chatterbox_plus.api.task_replies import BatchAccepted, BatchPreview
 from chatterbox_plus.api.tasks import TaskId
 from chatterbox_plus.audio.formats import ATTACHED_SUFFIXES
+from chatterbox_plus.books.preview import CHARS_PER_SECOND
 from chatterbox_plus.errors import BadRequest, NotFound
 from chatterbox_plus.jobs.batch_check import check_rows
 from chatterbox_plus.jobs.batch_input import Row, read_rows, rows_of_items
@@ -37,6 +38,7 @@ from chatterbox_plus.synthesis.plan import new_seed
 router = APIRouter(tags=["tasks"])
 _FIELDS = frozenset({"items", "options", "name", "webhook_url"})
 _ROWS_AT_ONCE = 100
+_ROWS_SHOWN = 100  # of a preview
 _TABLES = frozenset({".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json"})
 
 
@@ -85,6 +87,23 @@ _BODY = {
     }
 }
 _ACCEPTED = accepting(BatchAccepted, rows=2)
+_PREVIEW_EXAMPLE = {
+    "success": True,
+    "name": "lines.csv",
+    "count": 1,
+    "characters": 12,
+    "estimated_seconds": 0.8,
+    "rows": [{"row": 1, "line": 2, "name": "hello", "text": "Hello there.", "voice": None, "options": {}}],
+    "timestamp": "2025-06-22T14:30:22.000Z",
+}
+_PREVIEW: dict[int | str, dict[str, Any]] = {
+    **LATER,
+    200: {
+        "model": BatchPreview,
+        "description": "How the rows are read.",
+        "content": {"application/json": {"example": _PREVIEW_EXAMPLE}},
+    },
+}
 _ZIP: dict[int | str, dict[str, Any]] = {
     **{status: ERRORS[status] for status in (404, 422, 503)},
     200: {
@@ -100,14 +119,7 @@ async def batch(
 ) -> Response:
     """A task for each row and one for all. Every row is checked first: if one is wrong, all that is wrong is said and
     nothing is made."""
-    if is_form(request):
-        most = state.settings.api.max_upload_mb
-        async with read_form(request, state.bridge, state.studio.library, most) as form:
-            asked, data, filename = await state.bridge.call(_from_form, form)
-    elif is_json(request):
-        asked, data, filename = checked(BatchRequest, await read_json(request)), None, ""
-    else:
-        raise BadRequest("Send JSON (application/json) with items, or a file (multipart/form-data)")
+    asked, data, filename = await _read(request, state)
     submission = Submission(
         request,
         state,
@@ -116,18 +128,7 @@ async def batch(
         lane=Lane.BATCH,
         idempotency_key=idempotency_key,
     )
-
-    def rows() -> tuple[Row, ...]:
-        if data is None:
-            found = rows_of_items(asked.items, asked.options)
-        else:
-            found = read_rows(data, filename, common=asked.options)
-        check_rows(state.studio, found)
-        for folder in {row.options.get("project") or row.options.get("folder") or "" for row in found}:
-            safe_folder(folder)
-        return found
-
-    found = await state.bridge.call(rows)
+    found = await state.bridge.call(_rows, state, asked, data, filename)
     submitted = await submission.submit(
         Kind.BATCH,
         {OPTIONS: asked.options, SEED: new_seed(), "source": filename or None},
@@ -135,6 +136,26 @@ async def batch(
         name=asked.name or filename or None,
     )
     return accepted(submitted, {"rows": len(found)})
+
+
+@router.post("/api/v1/batch/preview", summary="See how rows are read", responses=_PREVIEW, openapi_extra=_BODY)
+async def batch_preview(request: Request, state: State) -> Response:
+    """The rows as they would be spoken, without a sound: the first hundred, and how many there are. What is wrong with
+    them is said as when they are sent."""
+    asked, data, filename = await _read(request, state)
+    found = await state.bridge.call(_rows, state, asked, data, filename)
+    characters = sum(len(row.options["text"]) for row in found)
+    return Reply(
+        {
+            "success": True,
+            "name": asked.name or filename or None,
+            "count": len(found),
+            "characters": characters,
+            "estimated_seconds": round(characters / CHARS_PER_SECOND, 1),
+            "rows": [_row(row) for row in found[:_ROWS_SHOWN]],
+            "timestamp": now(),
+        }
+    )
 
 
 @router.get("/api/v1/tasks/{id}/zip", summary="All files of a task", responses=_ZIP, response_class=Response)
@@ -156,6 +177,40 @@ async def zipped(
         raise
     headers = {"Content-Disposition": disposition(f"{name}.zip"), "Content-Length": str(size)}
     return StreamingResponse(_chunks(state, entries, holds), media_type="application/zip", headers=headers)
+
+
+async def _read(request: Request, state: ApiState) -> tuple[BatchRequest, bytes | None, str]:
+    """What is asked for; the file, if the rows are in one, and its name."""
+    if is_form(request):
+        most = state.settings.api.max_upload_mb
+        async with read_form(request, state.bridge, state.studio.library, most) as form:
+            return await state.bridge.call(_from_form, form)
+    if is_json(request):
+        return checked(BatchRequest, await read_json(request)), None, ""
+    raise BadRequest("Send JSON (application/json) with items, or a file (multipart/form-data)")
+
+
+def _rows(state: ApiState, asked: BatchRequest, data: bytes | None, filename: str) -> tuple[Row, ...]:
+    """Every row, checked. Raises InvalidRows, PermissionDenied for a folder elsewhere."""
+    found = (
+        rows_of_items(asked.items, asked.options) if data is None else read_rows(data, filename, common=asked.options)
+    )
+    check_rows(state.studio, found)
+    for folder in {row.options.get("project") or row.options.get("folder") or "" for row in found}:
+        safe_folder(folder)
+    return found
+
+
+def _row(row: Row) -> dict[str, Any]:
+    options = dict(row.options)
+    return {
+        "row": row.number,
+        "line": row.line,
+        "name": row.name,
+        "text": options.pop("text"),
+        "voice": options.pop("reference_audio_filename", None),
+        "options": options,
+    }
 
 
 async def _chunks(state: ApiState, entries: list[ZipEntry], holds: ExitStack) -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -73,6 +74,9 @@ class BookRequest(BaseModel):
     voices: dict[str, str] = Field(
         default_factory=dict, description="Who reads which chapter: its number from 1, or its title → a voice."
     )
+    skip: list[int] = Field(
+        default_factory=list, description="Chapters that are not read: their numbers from 1, as the preview has them."
+    )
     format: BookFormat = Field("m4b", description="m4b: one file with chapter marks. mp3: a file for each chapter.")
     subtitles: list[Subtitles] = Field(["srt", "vtt"], description="Subtitle files beside the audio.")
     options: dict[str, Any] = Field(
@@ -106,6 +110,7 @@ _FORM: dict[str, Any] = {
         **_OWN,
         "voices": {"type": "string", "description": "As in JSON, as text."},
         "options": {"type": "string", "description": "As in JSON, as text."},
+        "skip": {"type": "string", "description": "Numbers of chapters that are not read, comma separated."},
         "subtitles": {"type": "string", "description": "Comma separated, or a JSON array; `none` for none."},
     },
 }
@@ -189,7 +194,7 @@ async def book_preview(
         order = _order(asked, found)
         check_order(state.studio, order)
         return preview(
-            found,
+            _read_ones(asked, found),
             chapter_split=lambda text, language: passages_of(state.studio, order, text),
             with_passages=passages,
         )
@@ -225,7 +230,7 @@ def _from_form(form: Form) -> tuple[BookRequest, Book]:
     files = form.files("file")
     if len(files) != 1:
         raise BadRequest("Send the book as one file, under the name `file`", param="file")
-    values: dict[str, Any] = form.values(lists=("subtitles",))
+    values: dict[str, Any] = form.values(lists=("subtitles", "skip"))
     for name in ("options", "voices"):
         if name in values:
             try:
@@ -254,9 +259,28 @@ def _order(asked: BookRequest, found: Book) -> BookOrder:
             raise InvalidOption(f"options.{name} means nothing to a book: its text, levels and format are its own")
     options = checked(SpeechOptions, {"text": "-", **asked.options, **_place(asked)})
     given = {n: chapter.voice for n, chapter in enumerate(asked.chapters or (), 1) if chapter.voice}
-    return order_for(
+    order = order_for(
         found, options, voices=asked.voices, chapter_voices=given, format=asked.format, subtitles=asked.subtitles
     )
+    kept = tuple(order.book.chapters[number - 1] for number in _kept(asked, found))
+    return replace(order, book=order.book.model_copy(update={"chapters": kept}))
+
+
+def _read_ones(asked: BookRequest, found: Book) -> Book:
+    """The book without the chapters that are not read."""
+    return replace(found, chapters=tuple(found.chapters[number - 1] for number in _kept(asked, found)))
+
+
+def _kept(asked: BookRequest, found: Book) -> list[int]:
+    """Numbers of the chapters that are read. Raises InvalidOption for one that is not there, and if none are left."""
+    every = range(1, len(found.chapters) + 1)
+    if wrong := [number for number in asked.skip if number not in every]:
+        raise InvalidOption(f"skip: there is no chapter {wrong[0]}", param="skip")
+    skipped = set(asked.skip)
+    kept = [number for number in every if number not in skipped]
+    if not kept:
+        raise InvalidOption("skip: no chapter is left to be read", param="skip")
+    return kept
 
 
 def _place(asked: BookRequest) -> dict[str, Any]:

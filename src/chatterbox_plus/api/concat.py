@@ -2,10 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Query, Request
 from starlette.responses import Response
 
 from chatterbox_plus.api.concat_body import parse
+from chatterbox_plus.api.errors import wrong
+from chatterbox_plus.api.lists import Flag
 from chatterbox_plus.api.replies import (
     ResponseMode,
     ReturnFormat,
@@ -22,6 +24,9 @@ from chatterbox_plus.api.state import State
 from chatterbox_plus.synthesis.options import JoinOptions
 
 router = APIRouter(tags=["joining"])
+Keep = Annotated[
+    Flag, Query(description="`false`: to hear how it will be. Nothing is stored, and the reply is live audio.")
+]
 EXAMPLE: dict[str, Any] = {
     "success": True,
     "message": "Audio concatenation completed successfully",
@@ -67,15 +72,20 @@ async def concat(
     state: State,
     response_mode: ResponseMode = None,
     return_format: ReturnFormat = None,
+    keep: Keep = True,
 ) -> Response:
     """Stored outputs and silences, in order, as one recording. The body may be written in three ways."""
     options, mode_in_body = parse(body)
+    check_kept(keep, response_mode or mode_in_body)
     mode = mode_of(response_mode) if response_mode is not None else mode_of(mode_in_body, "body")
     wanted = format_of(return_format)
     studio = state.studio
-    if mode == "live":
+    if mode == "live" or not keep:
         return await live_reply(
-            request, state, options, lambda cancel, _: studio.join_live(options, cancel=cancel, format=wanted)
+            request,
+            state,
+            options,
+            lambda cancel, _: studio.join_live(options, cancel=cancel, format=wanted, keep=keep),
         )
     result = await state.bridge.run(request, lambda cancel: studio.join(options, cancel=cancel, also=wanted))
     if mode == "stream":
@@ -88,3 +98,9 @@ async def concat(
         "generation_info": result.metadata,
     }
     return json_reply(request, "Audio concatenation completed successfully", result, extra)
+
+
+def check_kept(keep: bool, response_mode: str | None) -> None:
+    """Raises a 422 where a file is asked for that is not to be stored."""
+    if not keep and response_mode is not None and mode_of(response_mode) != "live":
+        raise wrong("query", "keep", "what is not kept is live: leave response_mode out, or say live", keep)

@@ -33,6 +33,7 @@ from chatterbox_plus.api.lists import (
     seconds,
     utc,
 )
+from chatterbox_plus.api.sending import RECORDING, recording
 from chatterbox_plus.api.state import ApiState, State
 from chatterbox_plus.api.uploads import Arrival, Place, file_of, is_form, keep, placed
 from chatterbox_plus.library.catalog import Order, filter_of
@@ -121,6 +122,15 @@ async def inputs(
 async def folders(state: State) -> Response:
     """Every folder with the number of files directly in it, the root first."""
     return await folders_reply(state, state.studio.library.inputs)
+
+
+@router.get(
+    "/api/v1/vc_inputs/{path:path}/audio", summary="Hear an input", responses=RECORDING, response_class=Response
+)
+@router.head("/api/v1/vc_inputs/{path:path}/audio", include_in_schema=False)
+async def audio(path: FilePath, request: Request, state: State) -> Response:
+    """The recording itself, as it was sent."""
+    return await recording(request, state, state.studio.library.inputs, path)
 
 
 @router.get(

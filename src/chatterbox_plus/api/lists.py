@@ -14,11 +14,12 @@ from chatterbox_plus.api.errors import Reply, now
 from chatterbox_plus.api.state import ApiState
 from chatterbox_plus.errors import BadRequest, FileTooLarge, InvalidAudio, InvalidOption, NotFound
 from chatterbox_plus.library.catalog import Filter, Order, folders, summary
-from chatterbox_plus.library.changes import Deleted, delete, delete_many, formats_of
+from chatterbox_plus.library.changes import Aside, Deleted, delete, delete_many, formats_of, outright
 from chatterbox_plus.library.entries import Entry, Stat
 from chatterbox_plus.library.index import Snapshot
 from chatterbox_plus.library.naming import nfc, shown
 from chatterbox_plus.library.store import Store
+from chatterbox_plus.library.trash import Trash, Trashed
 
 MAX_PAGE = 100
 _MAX_KEPT_BYTES = 256 * 2**10  # of one page; longer ones are made anew each time
@@ -142,24 +143,32 @@ async def delete_one(
     confirm: bool,
     all_formats: bool = False,
     allow: Callable[[dict[str, Any]], None] = lambda _: None,
+    trash: Trash | None = None,
+    forever: bool = False,
 ) -> Response:
-    """Deletes the file meant by `name`. allow: raises if one with this sidecar is not the caller's to delete."""
+    """Deletes the file meant by `name`. allow: raises if one with this sidecar is not the caller's to delete.
+
+    trash: where it goes unless it is to be gone forever, and the reply says so; None: there is none for such files.
+    """
     if not confirm:
         raise BadRequest("Deletion requires confirm=true: nothing was deleted", param="confirm")
+
+    kept: list[Trashed] = []
+    aside = _into(None if forever else trash, kept)
 
     def work() -> Deleted:
         path = store.resolve(name)
         if nfc(path.name) != nfc(name.replace("\\", "/").rstrip("/").rpartition("/")[2]):
             raise store.not_found(name)  # what is deleted is named in full
         allow(store.read_sidecar(path))
-        gone = delete(store, formats_of(store, path) if all_formats else [path])
+        gone = delete(store, formats_of(store, path) if all_formats else [path], aside)
         if not gone.audio:
             raise store.not_found(name)
         return gone
 
     gone = await state.bridge.call(work)
     title = gone.audio[0].rpartition("/")[2]
-    return _deleted_reply(f"{kind.noun} '{title}' deleted successfully", gone)
+    return _deleted_reply(f"{kind.noun} '{title}' deleted successfully", gone, None if trash is None else kept)
 
 
 async def delete_some(
@@ -171,19 +180,24 @@ async def delete_some(
     confirm: bool,
     all: bool,
     mine: Callable[[Entry], bool] = lambda _: True,
+    trash: Trash | None = None,
+    forever: bool = False,
 ) -> Response:
-    """Deletes what a list with that filter shows. all: whether no filter at all means everything."""
+    """Deletes what a list with that filter shows. all: whether no filter at all means everything. trash: as above."""
     if not confirm:
         raise BadRequest("Bulk deletion requires confirm=true: nothing was deleted", param="confirm")
     if found.is_open and not all:
         raise BadRequest("Bulk deletion needs a filter, or all=true for everything: nothing was deleted", param="all")
+
+    kept: list[Trashed] = []
+    aside = _into(None if forever else trash, kept)
 
     def work() -> Deleted:
         snapshot = store.index.snapshot()
         found.check_names(snapshot)
         below = found.folder if found == Filter(folder=found.folder) else None
         entries = found.of(snapshot, Order("filename"))
-        return delete_many(store, entries, prune=kind.prune, below=below, mine=mine)
+        return delete_many(store, entries, prune=kind.prune, below=below, mine=mine, aside=aside)
 
     gone = await state.bridge.call(work)
     message = f"Deleted {len(gone.audio)} {kind.noun} file(s)"
@@ -193,7 +207,7 @@ async def delete_some(
         message += f" and cleaned up {len(gone.folders)} empty folder(s)"
     if gone.spared:
         message += f"; {gone.spared} of other projects stayed"
-    return _deleted_reply(message, gone)
+    return _deleted_reply(message, gone, None if trash is None else kept)
 
 
 def utc(entry: Entry) -> str:
@@ -242,16 +256,26 @@ def _folders(store: Store) -> dict[str, Any]:
     return snapshot.kept("folders", lambda: folders(snapshot))
 
 
-def _deleted_reply(message: str, gone: Deleted) -> Response:
-    return Reply(
-        {
-            "success": True,
-            "message": message,
-            "deleted_files": gone.files,
-            "deleted_file": gone.audio[0] if gone.audio else None,
-            "deleted_count": len(gone.audio),
-            "deleted_folders": gone.folders,
-            "skipped_count": gone.spared,
-            "timestamp": now(),
+def _into(trash: Trash | None, kept: list[Trashed]) -> Aside:
+    return outright if trash is None else lambda path: trash.keeping(path, kept)
+
+
+def _deleted_reply(message: str, gone: Deleted, kept: list[Trashed] | None) -> Response:
+    """kept: what is in the trash now; None where there is no talk of one."""
+    told: dict[str, Any] = {
+        "success": True,
+        "message": message,
+        "deleted_files": gone.files,
+        "deleted_file": gone.audio[0] if gone.audio else None,
+        "deleted_count": len(gone.audio),
+        "deleted_folders": gone.folders,
+        "skipped_count": gone.spared,
+    }
+    if kept is not None:
+        first = kept[0] if kept else None
+        told |= {
+            "trash_id": first and first.id,
+            "restore_until": first and first.restore_until,
+            "trash_ids": [entry.id for entry in kept],
         }
-    )
+    return Reply({**told, "timestamp": now()})

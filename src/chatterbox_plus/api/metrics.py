@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from chatterbox_plus.api.failures import Failures
+from chatterbox_plus.api.history import History
 from chatterbox_plus.synthesis.results import ConversionResult, JoinResult, Result, SpeechResult
 
 Kind = Literal["tts", "vc", "concat"]
@@ -108,6 +109,7 @@ class Metrics:
     def __init__(self, errors_kept: int = 1000, clock: Callable[[], float] = time.monotonic) -> None:
         """errors_kept: of each level."""
         self.failures = Failures(errors_kept)
+        self.history = History(clock)
         self._clock = clock
         self._began = clock()
         self._lock = threading.Lock()
@@ -127,6 +129,7 @@ class Metrics:
         """route: its template, never an address. code: of the error, if there was one; 4xx are the clients' own."""
         key = (method if method in _METHODS else "(other)", route)
         bucket = bisect_left(BUCKETS_S, took_s)
+        self.history.asked(status)
         with self._lock:
             found = self._routes.get(key)
             if found is None:
@@ -144,6 +147,7 @@ class Metrics:
     def made(self, result: Result) -> None:
         """Something was generated."""
         kind = next(kind for kind, kept in KINDS.items() if isinstance(result, kept))
+        self.history.made(result.duration_s, result.processing_s)
         with self._lock:
             self._generations[kind].times.add(result.processing_s)
             self._generations[kind].audio_s += result.duration_s

@@ -31,14 +31,20 @@ FORM_PATHS = frozenset(
         "/api/v1/vc",
         "/api/v1/vc/async",
         "/api/v1/voice",
+        "/api/v1/voice/check",
         "/api/v1/vc_input",
         "/api/v1/concat/mixed",
         "/api/v1/batch",
+        "/api/v1/batch/preview",
         "/api/v1/book",
         "/api/v1/book/preview",
+        "/v1/audio/voices",
+        "/audio/voices",
+        "/v1/audio/voice_consents",
+        "/audio/voice_consents",
     }
 )  # who takes a form apart as it arrives; all others read their body whole
-LONG_JSON_PATHS = frozenset({"/api/v1/batch", "/api/v1/book", "/api/v1/book/preview"})
+LONG_JSON_PATHS = frozenset({"/api/v1/batch", "/api/v1/batch/preview", "/api/v1/book", "/api/v1/book/preview"})
 LONG_JSON_BYTES = 40 * MB  # thousands of rows, or a whole book
 WORK_PATHS = frozenset(
     {
@@ -48,6 +54,7 @@ WORK_PATHS = frozenset(
         "/api/v1/concat/mixed",
         "/v1/audio/speech",
         "/audio/speech",
+        "/tts",
     }
 )
 """What the studio works on, and what a full house refuses; so it does what `_RETAKE` matches."""

@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
 from chatterbox_plus.api.bridge import Cancel
-from chatterbox_plus.api.concat import EXAMPLE, OPTIONS
+from chatterbox_plus.api.concat import EXAMPLE, OPTIONS, Keep, check_kept
 from chatterbox_plus.api.concat_body import parse
 from chatterbox_plus.api.forms import MAX_PARTS, Form, Upload, read_form
 from chatterbox_plus.api.replies import (
@@ -172,10 +172,10 @@ class _Job:
             result = state.studio.join(self.options, cancel=cancel, also=also, uploads=self._files())
         return replace(result, notes=(*result.notes, *self.notes))
 
-    def open(self, state: ApiState, cancel: Cancel, holds: ExitStack, format: str | None) -> LiveAudio:
+    def open(self, state: ApiState, cancel: Cancel, holds: ExitStack, format: str | None, keep: bool) -> LiveAudio:
         holds.enter_context(self.form.keep())
         self._look_up(state)
-        live = state.studio.join_live(self.options, cancel=cancel, format=format, uploads=self._files())
+        live = state.studio.join_live(self.options, cancel=cancel, format=format, uploads=self._files(), keep=keep)
         live.notes = (*live.notes, *self.notes)
         return live
 
@@ -199,7 +199,11 @@ class _Job:
     openapi_extra=_BODY,
 )
 async def concat_mixed(
-    request: Request, state: State, response_mode: ResponseMode = None, return_format: ReturnFormat = None
+    request: Request,
+    state: State,
+    response_mode: ResponseMode = None,
+    return_format: ReturnFormat = None,
+    keep: Keep = True,
 ) -> Response:
     """Stored outputs, files sent along and silences, in order, as one recording.
 
@@ -210,10 +214,11 @@ async def concat_mixed(
     mode = None if response_mode is None else mode_of(response_mode)
     async with _form(request, state) as form:
         job = _job(form)
+        check_kept(keep, response_mode or job.mode)
         mode = mode or mode_of(job.mode, "body")
-        if mode == "live":
+        if mode == "live" or not keep:
             return await live_reply(
-                request, state, job.options, lambda cancel, holds: job.open(state, cancel, holds, wanted)
+                request, state, job.options, lambda cancel, holds: job.open(state, cancel, holds, wanted, keep)
             )
         result = await state.bridge.run(request, lambda cancel: job.run(state, cancel, wanted))
     if mode == "stream":

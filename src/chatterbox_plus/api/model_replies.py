@@ -64,6 +64,9 @@ class ModelList(BaseModel):
     models: list[ModelState]
     count: int
     default: str | None = Field(description="What `auto` means, for English. null: what the settings name is not here.")
+    why: str = Field(description="Why it means that, in words.")
+    device: str | None = Field(description="What models run on: cpu, cuda:0, mps. null: nobody had to look yet.")
+    precision: str = Field(description="As the settings have it; auto is the best one that the device has.")
     timestamp: str
 
 
@@ -106,8 +109,13 @@ MODEL: dict[str, Any] = {
     "unfinished": True,
     "pull": PULL,
 }
+_WHY = {
+    "why": "No Chatterbox model is here yet, so the built-in preview voice speaks",
+    "device": "cpu",
+    "precision": "auto",
+}
 ONE_MODEL = {"success": True, **MODEL, "timestamp": _WHEN}
-MODELS = {"success": True, "models": [MODEL], "count": 6, "default": "builtin", "timestamp": _WHEN}
+MODELS = {"success": True, "models": [MODEL], "count": 6, "default": "builtin", **_WHY, "timestamp": _WHEN}
 ONE_PULL = {**PULL, "timestamp": _WHEN}
 EVENTS = (
     'event: progress\ndata: {"model":"nano","status":"running","bytes_done":524288000,"total_bytes":1940000000}\n\n'

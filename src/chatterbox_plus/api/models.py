@@ -64,12 +64,27 @@ class PullRequest(BaseModel):
 @router.get("/api/v1/models", summary="List models", responses=_MANY)
 async def listed(state: State) -> Response:
     """All models that requests can name, here or not: the official ones, and those that somebody added."""
-    places, default = await state.bridge.call(lambda: (state.models.shelf.look(), _default(state)))
+    engines_here = state.studio.engines
+    places, default, why = await state.bridge.call(
+        lambda: (state.models.shelf.look(), default_model(state), engines_here.why)
+    )
+    machine = engines_here.machine
     shelf = {place.name: place for place in places}
     engines = {model.name: model for model in state.studio.models()}
     names = dict.fromkeys((*engines, *shelf))
     found = [_model(state, name, shelf.get(name), engines.get(name), default) for name in names]
-    return Reply({"success": True, "models": found, "count": len(found), "default": default, "timestamp": now()})
+    return Reply(
+        {
+            "success": True,
+            "models": found,
+            "count": len(found),
+            "default": default,
+            "why": why,
+            "device": machine.device if machine.known else None,
+            "precision": state.settings.models.precision,
+            "timestamp": now(),
+        }
+    )
 
 
 @router.get("/api/v1/models/{name}", summary="One model", responses=_ONE)
@@ -129,7 +144,7 @@ async def cancel(name: Name, state: AdminState) -> Response:
     return _pull_reply(await state.bridge.call(state.models.cancel, name))
 
 
-def _default(state: ApiState) -> str | None:
+def default_model(state: ApiState) -> str | None:
     """What `auto` means for English; None if what the settings name cannot be used. May look for a GPU."""
     try:
         return state.studio.engines.get(AUTO).info.name
@@ -179,11 +194,11 @@ async def _told(state: ApiState, name: str) -> Response:
     engine = next((model for model in state.studio.models() if model.name == name), None)
     place = None
     try:
-        place, default = await state.bridge.call(lambda: (state.models.shelf.place(name), _default(state)))
+        place, default = await state.bridge.call(lambda: (state.models.shelf.place(name), default_model(state)))
     except NotFound:
         if engine is None:
             raise
-        default = await state.bridge.call(_default, state)
+        default = await state.bridge.call(default_model, state)
     return Reply({"success": True, **_model(state, name, place, engine, default), "timestamp": now()})
 
 

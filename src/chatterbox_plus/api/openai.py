@@ -52,11 +52,13 @@ class VoiceId(BaseModel):
     id: str = Field(max_length=2048)
 
 
-def _lower(value: Any) -> Any:
+def lower(value: Any) -> Any:
+    """A word in any case, with blanks around it; everything else as it is."""
     return value.strip().lower() if isinstance(value, str) else value
 
 
-OpenAIFormat = Annotated[Literal["mp3", "opus", "aac", "flac", "wav", "pcm"], BeforeValidator(_lower)]
+OpenAIFormat = Annotated[Literal["mp3", "opus", "aac", "flac", "wav", "pcm"], BeforeValidator(lower)]
+Speed = Annotated[float, Field(ge=0.25, le=4.0)]
 
 
 class SpeechFields(BaseModel):
@@ -67,7 +69,7 @@ class SpeechFields(BaseModel):
     model: str = Field(max_length=200, description="One of ours selects it; any other name means the default.")
     voice: str | VoiceId = Field(description='A stored file, one of OpenAI\'s names, a stock voice, or {"id": …}.')
     response_format: OpenAIFormat = Field("mp3", description="pcm: 24 kHz, 16 bit, mono, without a header.")
-    speed: float = Field(1.0, ge=0.25, le=4.0, description="2.0 = half the time at the same pitch.")
+    speed: Speed = Field(1.0, description="2.0 = half the time at the same pitch.")
     instructions: str | None = Field(None, max_length=4096, description="Accepted; has no effect.")
 
     @model_validator(mode="before")
@@ -112,7 +114,7 @@ class SpeechRequest(SpeechFields):
     )
 
     input: str = Field(min_length=1, description="What to say.")
-    stream_format: Annotated[Literal["audio", "sse"], BeforeValidator(_lower)] = Field(
+    stream_format: Annotated[Literal["audio", "sse"], BeforeValidator(lower)] = Field(
         "audio", description="`sse`: the audio in events."
     )
 

@@ -1,20 +1,17 @@
 """What was made: listed, described, deleted, and GET and HEAD /outputs/…: ranges, validators, nothing but audio."""
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi import Path as PathParameter
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 
 from chatterbox_plus.api import stored
-from chatterbox_plus.api.errors import Reply, now, reply
+from chatterbox_plus.api.errors import Reply, now
 from chatterbox_plus.api.lists import (
     MAX_PAGE,
     NAMED,
@@ -37,9 +34,9 @@ from chatterbox_plus.api.lists import (
     seconds,
     utc,
 )
-from chatterbox_plus.api.replies import ERRORS, StoredFile, disposition
+from chatterbox_plus.api.sending import MEDIA_TYPES, SENT, sent
 from chatterbox_plus.api.state import State
-from chatterbox_plus.audio.formats import ATTACHED_SUFFIXES, FORMATS
+from chatterbox_plus.audio.formats import ATTACHED_SUFFIXES
 from chatterbox_plus.errors import NotFound, UnsupportedFormat
 from chatterbox_plus.library.catalog import Order, filter_of, siblings
 from chatterbox_plus.library.entries import Entry
@@ -50,37 +47,22 @@ from chatterbox_plus.library.store import Store
 
 router = APIRouter(tags=["outputs"])
 CACHE_SECONDS = 3600
-MEDIA_TYPES = {
-    **{format.suffix: format.media_type for format in FORMATS.values()},
-    ".ogg": "audio/ogg",
-    ".m4a": "audio/mp4",
-    ".m4b": "audio/mp4",
-    ".srt": "application/x-subrip",
-    ".vtt": "text/vtt",
-    ".mp4": "audio/mp4",
-    ".webm": "audio/webm",
-}
 GenerationType = Annotated[
     Literal["tts", "vc", "concat", "book"] | None, Query(description="Only what was made in this way.")
+]
+DateFrom = Annotated[str | None, Query(description="ISO 8601; UTC where no offset is said.")]
+DateTo = Annotated[str | None, Query(description="The same; a date alone means to the end of that day.")]
+Anywhere = Annotated[
+    str | None,
+    Query(description="As `search`, and part of the text that was spoken. No deletion goes by it.", max_length=500),
 ]
 FilePath = Annotated[str, PathParameter(description=NAMED, examples=["intro.wav"])]
 SortBy = Annotated[
     Literal["created_date", "filename", "file_size", "generation_type"], Query(description="What the order goes by.")
 ]
-_RANGE = r"(\d{1,18}-\d{0,18}|-\d{1,18})"  # no file is larger, and longer numbers are not even read
-_RANGES = re.compile(rf"bytes=\s*{_RANGE}(\s*,\s*{_RANGE})*\s*", re.IGNORECASE | re.ASCII)
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}},
-    206: {"description": "The part of it that was asked for."},
-    304: {"description": "Not changed."},
-    401: ERRORS[401],
-    403: ERRORS[403],
-    404: ERRORS[404],
-    416: {**ERRORS[404], "description": "The range lies outside the file."},
-}
 
 
-@router.get("/outputs/{path:path}", summary="Fetch a file", responses=_RESPONSES, response_class=Response)
+@router.get("/outputs/{path:path}", summary="Fetch a file", responses=SENT, response_class=Response)
 @router.head("/outputs/{path:path}", include_in_schema=False)
 async def fetch(path: FilePath, request: Request, state: State) -> Response:
     """A file by the URL that a reply gave."""
@@ -89,28 +71,8 @@ async def fetch(path: FilePath, request: Request, state: State) -> Response:
         raise _missing(path)
     find = outputs.attached if path.lower().endswith(ATTACHED_SUFFIXES) else outputs.exact
     found, stat = await state.bridge.call(_find, find, path.removeprefix(outputs.prefix))
-    keys = state.settings.api.api_key_required
-    response = StoredFile(
-        found,
-        stat_result=stat,
-        media_type=MEDIA_TYPES[found.suffix.lower()],
-        headers={
-            "Content-Disposition": disposition(found.name),
-            "Cache-Control": f"{'private' if keys else 'public'}, max-age={CACHE_SECONDS}",
-        },
-    )
-    if _unchanged(request.headers, response.headers):
-        kept = ("cache-control", "etag", "last-modified")
-        return Response(status_code=304, headers={name: response.headers[name] for name in kept})
-    asked = request.headers.get("range")
-    if asked is not None and not _applies(asked, request, response.headers):
-        del MutableHeaders(scope=request.scope)["range"]
-    elif asked is not None and _outside(asked, stat.st_size):
-        message = f"The file has {stat.st_size} bytes"
-        return reply(
-            request.scope, 416, "RANGE_NOT_SATISFIABLE", message, headers={"Content-Range": f"bytes */{stat.st_size}"}
-        )
-    return response
+    whose = "private" if state.settings.api.api_key_required else "public"
+    return sent(request, found, stat, cache=f"{whose}, max-age={CACHE_SECONDS}")
 
 
 def item(store: Store, snapshot: Snapshot, entry: Entry, sidecar: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,8 +122,9 @@ async def outputs(
     filenames: Filenames = None,
     folder: Folder = None,
     project: Project = None,
-    date_from: Annotated[str | None, Query(description="ISO 8601; UTC where no offset is said.")] = None,
-    date_to: Annotated[str | None, Query(description="The same; a date alone means to the end of that day.")] = None,
+    date_from: DateFrom = None,
+    date_to: DateTo = None,
+    q: Anywhere = None,
     sort_by: SortBy = "created_date",
     sort_order: SortOrder = None,
 ) -> Response:
@@ -169,6 +132,7 @@ async def outputs(
     found = filter_of(
         folder=folder or project,
         search=search,
+        anywhere=q,
         type=generation_type,
         filenames=filenames,
         date_from=date_from,
@@ -251,33 +215,3 @@ def _find(exact: Callable[[str], Path], path: str) -> tuple[Path, os.stat_result
 
 def _missing(path: str) -> NotFound:
     return NotFound(f"File not found: {Path(path).name[:200]}")
-
-
-def _unchanged(request: Headers, response: Headers) -> bool:
-    tags = request.get("if-none-match")
-    if tags is not None:
-        known = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
-        return "*" in known or response["etag"] in known
-    try:
-        since = parsedate_to_datetime(request["if-modified-since"])
-        return since >= parsedate_to_datetime(response["last-modified"])
-    except (KeyError, ValueError, TypeError, OverflowError):  # none, or no date that there is
-        return False
-
-
-def _applies(asked: str, request: Request, response: Headers) -> bool:
-    """Whether a range counts at all (RFC 9110, 13.1.5 and 14.2): of a GET, well formed, of the file as it still is."""
-    if request.method != "GET" or not _RANGES.fullmatch(asked):
-        return False
-    if any(last and int(first) > int(last) for first, last in _ends(asked) if first):
-        return False
-    return request.headers.get("if-range") in (None, response["etag"], response["last-modified"])
-
-
-def _ends(asked: str) -> list[tuple[str, str]]:
-    return [(first, last) for first, _, last in (part.strip().partition("-") for part in asked[6:].split(","))]
-
-
-def _outside(asked: str, size: int) -> bool:
-    """Whether no byte of the file is asked for."""
-    return all(int(first) >= size if first else not size or not int(last) for first, last in _ends(asked))

@@ -1,6 +1,6 @@
 """/api/v1/tasks/{id}/passages: a task sentence by sentence, for who keeps some takes and drops others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request
@@ -16,10 +16,10 @@ from chatterbox_plus.api.submitting import ACCEPTED, IdempotencyKey, Priority, S
 from chatterbox_plus.api.tasks import TaskId, paging
 from chatterbox_plus.errors import BadRequest, NotFound, WrongState
 from chatterbox_plus.jobs.book import order_of
-from chatterbox_plus.jobs.edits import EDITS, Retake, as_spec, with_chosen
+from chatterbox_plus.jobs.edits import EDITS, Retake, as_spec, edits_of, with_chosen
 from chatterbox_plus.jobs.records import Task
 from chatterbox_plus.jobs.states import Kind, Lane
-from chatterbox_plus.jobs.work import OPTIONS, SEED
+from chatterbox_plus.jobs.work import OPTIONS, PLACES, SEED
 from chatterbox_plus.synthesis.editing import PassageView, Script
 from chatterbox_plus.synthesis.options import MAX_SEED, SpeechOptions
 from chatterbox_plus.synthesis.plan import Edit, new_seed
@@ -42,6 +42,11 @@ _PASSAGE_EXAMPLE: dict[str, Any] = {
     "char_start": 0,
     "char_end": 12,
     "state": "kept",
+    "seed": 2716935742,
+    "seconds": 1.9,
+    "pause_seconds": 0.3,
+    "start_seconds": 0.0,
+    "end_seconds": 1.9,
     "audio_url": "/api/v1/tasks/task_5f0c2a9b4d1e7788aabbccdd/passages/1/audio",
     "takes": [_TAKE_EXAMPLE],
 }
@@ -92,14 +97,18 @@ class RenderRequest(BaseModel):
 
 @router.get("/api/v1/tasks/{id}/passages", summary="A task, passage by passage", responses=_MANY)
 async def passages(id: TaskId, state: State, page: OnePage) -> Response:
-    """The text of a speech or a book as it is said, each part with its takes. `state`: `kept` (spoken, and still there)
-    or `missing`."""
+    """The text of a speech or a book as it is said, each part with its takes; while it is being made, too. `state`:
+    `kept` (spoken, and still there) or `missing`. `seconds` is how long it is as spoken (null: missing), before
+    `pause_seconds`; `start_seconds` and `end_seconds` are in the task's own sound, as far as that is known (of speech).
+    """
 
     def look() -> tuple[list[dict[str, Any]], int]:
         task, made = _task(state, id)
-        found = _script(state, task, with_chosen(task, made)).passages()
-        first = (page.number - 1) * page.size
-        return [_passage(task, view, made) for view in found[first : first + page.size]], len(found)
+        script = _script(state, task, with_chosen(task, made))
+        found, first = script.passages(), (page.number - 1) * page.size
+        views, places = found[first : first + page.size], _places(state, task, made, script)
+        lengths = script.lengths(range(first, first + len(views)))
+        return [_passage(task, view, made, lengths[view.number], places) for view in views], len(found)
 
     told, total = await state.bridge.call(look)
     return Reply({"success": True, "passages": told, **paging(page.number, page.size, len(told), total)})
@@ -225,14 +234,35 @@ async def _spoken(
 
 def _one(state: ApiState, id: str, number: int) -> dict[str, Any]:
     task, made = _task(state, id)
-    found = _script(state, task, with_chosen(task, made)).passages()
+    script = _script(state, task, with_chosen(task, made))
+    found = script.passages()
     if number > len(found):
         raise NotFound(f"There is no passage {number}")
-    return _passage(task, found[number - 1], made)
+    length = script.lengths(range(number - 1, number))[number - 1]
+    return _passage(task, found[number - 1], made, length, _places(state, task, made, script))
 
 
-def _passage(task: Task, view: PassageView, made: list[Retake]) -> dict[str, Any]:
-    number = view.number + 1
+def _places(state: ApiState, task: Task, made: list[Retake], script: Script) -> Sequence[Sequence[float]]:
+    """Where passages sound in the task's own sound, in seconds: of a speech, and as far as that is known."""
+    if task.kind is not Kind.TTS:
+        return ()
+    known: Sequence[Sequence[float]] = (task.result or {}).get(PLACES) or ()
+    if known:
+        return known
+    changed = any(take.chosen for take in made)  # after the task was begun: its own sound is another
+    return (_script(state, task, edits_of(task.spec)) if changed else script).places()
+
+
+def _passage(
+    task: Task,
+    view: PassageView,
+    made: list[Retake],
+    length: tuple[float | None, float],
+    places: Sequence[Sequence[float]],
+) -> dict[str, Any]:
+    """length: seconds as it is spoken, and of the pause after it. places: see `_places`."""
+    number, (seconds, pause_s) = view.number + 1, length
+    start_s, end_s = places[view.number] if view.number < len(places) else (None, None)
     return {
         "number": number,
         "chapter": None if view.chapter is None else view.chapter + 1,
@@ -240,6 +270,11 @@ def _passage(task: Task, view: PassageView, made: list[Retake]) -> dict[str, Any
         "char_start": view.char_start,
         "char_end": view.char_end,
         "state": "kept" if view.kept else "missing",
+        "seed": view.seed,
+        "seconds": None if seconds is None else round(seconds, 3),
+        "pause_seconds": round(pause_s, 3),
+        "start_seconds": start_s,
+        "end_seconds": end_s,
         "audio_url": f"/api/v1/tasks/{task.id}/passages/{number}/audio",
         "takes": [_take(task.id, take) for take in made if take.number == number],
     }

@@ -35,6 +35,7 @@ class Voice(Stored):
     tags: list[str]
     last_used: str | None
     usage_count: int
+    rating: str | None = Field(description="good, usable or poor, as it was when it came; null: not measured.")
     quality: dict[str, Any] | None = Field(None, description="How good a reference: score, rating, advice.")
 
 
@@ -150,6 +151,12 @@ class DeleteReply(Reply):
     skipped_count: int = Field(description="Files that matched and belong to other projects.")
 
 
+class TrashReply(DeleteReply):
+    trash_id: str | None = Field(None, description="What restores the first of them; null: it is gone for good.")
+    restore_until: str | None = Field(None, description="Until when.")
+    trash_ids: list[str] | None = Field(None, description="One for each of them.")
+
+
 _VOICE: dict[str, Any] = {
     "name": "Narrator",
     "filename": "narrator.wav",
@@ -165,6 +172,7 @@ _VOICE: dict[str, Any] = {
     "last_used": None,
     "usage_count": 0,
     "folder_path": None,
+    "rating": "good",
 }
 _INPUT: dict[str, Any] = {
     "filename": "interview.wav",
@@ -272,6 +280,12 @@ DELETE_REPLY = {
     "skipped_count": 0,
     "timestamp": _WHEN,
 }
+TRASH_REPLY = {
+    **DELETE_REPLY,
+    "trash_id": "trash_5f0c2a9b4d1e7788",
+    "restore_until": "2025-06-23T14:30:22.000456Z",
+    "trash_ids": ["trash_5f0c2a9b4d1e7788"],
+}
 
 
 def replies(body: type[BaseModel], example: dict[str, Any], *errors: int) -> dict[int | str, dict[str, Any]]:
@@ -287,10 +301,11 @@ def form(fields: type[BaseModel], example: dict[str, str], **files: str) -> dict
     """The form of an upload. example: what may come with the file. files: name → description, the first is required."""
     properties = {
         **{name: {"type": "string", "format": "binary", "description": text} for name, text in files.items()},
-        **fields.model_json_schema()["properties"],
-        "folder": {"type": "string", "description": "Another name for folder_path."},
-        "project": {"type": "string", "description": "Another name for folder_path."},
+        **fields.model_json_schema().get("properties", {}),
     }
+    if "folder_path" in properties:
+        properties["folder"] = {"type": "string", "description": "Another name for folder_path."}
+        properties["project"] = {"type": "string", "description": "Another name for folder_path."}
     if "tags" in properties:
         properties["tags"] = {"type": "string", "description": "Comma separated, or a JSON array."}
         properties["default_parameters"] = {"type": "string", "description": "A JSON object: fields of POST /tts."}

@@ -162,17 +162,7 @@ async def _readiness(state: ApiState) -> tuple[Literal["ready", "loading", "degr
 @router.get("/api/v1/config", summary="How the server is set up", responses=_CONFIG)
 async def config(state: State) -> Response:
     """Defaults (null: the model's own), formats and limits. Nothing here is secret."""
-    settings, api = state.settings, state.settings.api
-    speed = {"speed_factor": settings.speed_factor.default_speed_factor}
-    limits = {
-        "max_text_length": api.max_text_length,
-        "download_timeout_seconds": api.download_timeout_seconds,
-        "max_file_size_mb": api.max_upload_mb,
-        "max_audio_seconds": api.max_audio_s,
-        "max_chunk_size_sec": 300,
-        "request_timeout_seconds": api.request_timeout_seconds,
-        "queue_limit": api.queue_limit,
-    }
+    settings = state.settings
     return Reply(
         {
             "version": __version__,
@@ -186,14 +176,40 @@ async def config(state: State) -> Response:
                 }
                 for model in state.studio.models()
             ],
-            "tts_defaults": {**_defaults(SpeechOptions), **speed, **settings.tts_defaults},
-            "vc_defaults": {**_defaults(ConversionOptions), **settings.vc_defaults},
+            "tts_defaults": speech_defaults(state),
+            "vc_defaults": conversion_defaults(state),
             "supported_formats": list(NATIVE_FORMATS),
             "openai_formats": list(OPENAI_FORMATS),
             "input_formats": [suffix.removeprefix(".") for suffix in INPUT_SUFFIXES],
-            "api_limits": limits,
+            "api_limits": limits_of(state),
         }
     )
+
+
+def limits_of(state: ApiState) -> dict[str, Any]:
+    """What this server takes at most."""
+    api = state.settings.api
+    return {
+        "max_text_length": api.max_text_length,
+        "download_timeout_seconds": api.download_timeout_seconds,
+        "max_file_size_mb": api.max_upload_mb,
+        "max_audio_seconds": api.max_audio_s,
+        "max_chunk_size_sec": 300,
+        "request_timeout_seconds": api.request_timeout_seconds,
+        "queue_limit": api.queue_limit,
+    }
+
+
+def speech_defaults(state: ApiState) -> dict[str, Any]:
+    """By option: the configuration's, else the option's own."""
+    settings = state.settings
+    speed = {"speed_factor": settings.speed_factor.default_speed_factor}
+    return {**_defaults(SpeechOptions), **speed, **settings.tts_defaults}
+
+
+def conversion_defaults(state: ApiState) -> dict[str, Any]:
+    """The same for conversions."""
+    return {**_defaults(ConversionOptions), **state.settings.vc_defaults}
 
 
 def about() -> dict[str, Any]:

@@ -58,6 +58,7 @@ class TaskState(BaseModel):
     status: Status
     success: bool | None = Field(description="null until the task has ended, then whether it went well.")
     name: str | None = Field(description="Of a row or a batch: what it was called.")
+    about: str | None = Field(description="In a line: the beginning of what is said, or the files worked on.")
     progress: Progress
     elapsed_seconds: float | None = Field(description="Since work began; null before.")
     estimated_seconds_left: float | None = Field(description="While it runs, as far as can be told.")
@@ -149,6 +150,24 @@ class BookAccepted(Accepted):
     chapters: int
 
 
+class RowPreview(BaseModel):
+    row: int = Field(description="Its number, from 1.")
+    line: int = Field(description="Of the file, on which it begins; or its place in `items`.")
+    name: str | None
+    text: str
+    voice: str | None
+    options: dict[str, Any] = Field(description="All else that was said for it, what all rows share included.")
+
+
+class BatchPreview(_Reply):
+    success: bool = Field(description="Always true.")
+    name: str | None
+    count: int = Field(description="How many rows there are.")
+    characters: int
+    estimated_seconds: float
+    rows: list[RowPreview] = Field(description="The first hundred.")
+
+
 class ChapterPreview(BaseModel):
     index: int = Field(description="From 0.")
     title: str
@@ -187,6 +206,7 @@ TASK: dict[str, Any] = {
     "status": "succeeded",
     "success": True,
     "name": None,
+    "about": "Hello there. This is the beginning of a longer text.",
     "progress": {"done": 8, "total": 8, "unit": "passages", "percent": 100.0, "audio_seconds": 24.8},
     "elapsed_seconds": 2.4,
     "estimated_seconds_left": None,

@@ -156,6 +156,7 @@ def task_json(task: Task, counts: RowCounts | None = None) -> dict[str, Any]:
         "status": task.status.value,
         "success": task.status is Status.SUCCEEDED if ended else None,
         "name": task.name,
+        "about": task.about,
         "progress": {
             "done": _number(task.done),
             "total": None if task.total is None else _number(task.total),
@@ -240,6 +241,10 @@ def _links(task: Task) -> dict[str, str]:
     links = {"self": here, "events": f"{here}/events", "deliveries": f"{here}/deliveries"}
     if task.kind is Kind.BATCH:
         links["rows"] = f"{here}/rows"
+    if task.kind is Kind.TTS:
+        links["audio"] = f"{here}/audio"
+    if task.kind in (Kind.TTS, Kind.BOOK):
+        links["passages"] = f"{here}/passages"
     if task.kind is Kind.BATCH or task.status is Status.SUCCEEDED:
         links["zip"] = f"{here}/zip"
     return links

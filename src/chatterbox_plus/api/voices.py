@@ -20,6 +20,7 @@ from chatterbox_plus.api.lists import (
     Confirm,
     ExactFilters,
     Filenames,
+    Flag,
     Folder,
     Kind,
     OnePage,
@@ -35,6 +36,7 @@ from chatterbox_plus.api.lists import (
     seconds,
     utc,
 )
+from chatterbox_plus.api.sending import RECORDING, recording
 from chatterbox_plus.api.state import ApiState, State
 from chatterbox_plus.api.uploads import Arrival, Place, file_of, is_form, json_object, keep, placed
 from chatterbox_plus.audio.decode import AudioInfo
@@ -53,9 +55,11 @@ router = APIRouter(tags=["voices"])
 NOT_A_DEFAULT = ("text", "reference_audio_filename", "webhook_url")
 """Fields of a speech request that no voice can settle beforehand."""
 
+_NOTHING_ELSE: Mapping[str, Any] = {}
 _Tag = Annotated[str, Field(min_length=1, max_length=100)]
 Tag = Annotated[str | None, Query(description="One of a voice's tags, in any case.", max_length=100)]
 FilePath = Annotated[str, PathParameter(description=NAMED, examples=["speaker1.wav"])]
+Forever = Annotated[Flag, Query(description="`true`: not into the trash, gone at once.")]
 SortBy = Annotated[
     Literal["name", "created_date", "duration", "usage_count"], Query(description="What the order goes by.")
 ]
@@ -115,7 +119,7 @@ class _NewVoice(VoiceChange, Place):
 
 def item(store: Store, snapshot: Snapshot, entry: Entry, sidecar: Mapping[str, Any]) -> dict[str, Any]:
     """A voice in a list."""
-    parameters = sidecar.get("default_parameters")
+    parameters, quality = sidecar.get("default_parameters"), sidecar.get("quality")
     return {
         "name": entry.name,
         "filename": entry.filename,
@@ -131,6 +135,7 @@ def item(store: Store, snapshot: Snapshot, entry: Entry, sidecar: Mapping[str, A
         "last_used": text_of(sidecar.get("last_used")),
         "usage_count": entry.usage_count,
         "folder_path": entry.folder or None,
+        "rating": text_of(quality.get("rating")) if isinstance(quality, dict) else None,
     }
 
 
@@ -156,8 +161,8 @@ async def upload(request: Request, state: State) -> Response:
     async with read_form(request, state.bridge, state.studio.library, state.settings.api.max_upload_mb) as form:
         fields = checked(_NewVoice, _sent(form))
         arrival = Arrival(form, file_of(form, "voice_file", "audio_file"), fields)
-        told = await state.bridge.run(request, partial(_keep, state, arrival, fields))
-    return _voice_reply(f"Voice '{told['name']}' uploaded successfully", told)
+        told = await state.bridge.run(request, partial(keep_voice, state, arrival, fields))
+    return voice_reply(f"Voice '{told['name']}' uploaded successfully", told)
 
 
 @router.get(
@@ -193,6 +198,15 @@ async def folders(state: State) -> Response:
 
 
 @router.get(
+    "/api/v1/voices/{path:path}/audio", summary="Hear a voice's recording", responses=RECORDING, response_class=Response
+)
+@router.head("/api/v1/voices/{path:path}/audio", include_in_schema=False)
+async def audio(path: FilePath, request: Request, state: State) -> Response:
+    """The recording itself, as it was sent."""
+    return await recording(request, state, state.studio.library.voices, path)
+
+
+@router.get(
     "/api/v1/voices/{path:path}",
     summary="Details of a voice",
     responses=stored.replies(stored.VoiceReply, stored.VOICE_REPLY, 400, 403, 404, 409, 422),
@@ -200,7 +214,7 @@ async def folders(state: State) -> Response:
 async def voice(path: FilePath, state: State) -> Response:
     """One voice, with what was measured when it was uploaded."""
     told, sidecar = await details(state, state.studio.library.voices, KIND, path)
-    return _voice_reply(f"Voice '{told['name']}'", told | {"quality": sidecar.get("quality")}, flat=True)
+    return voice_reply(f"Voice '{told['name']}'", told | {"quality": sidecar.get("quality")}, flat=True)
 
 
 @router.put(
@@ -222,29 +236,39 @@ async def change(path: FilePath, body: VoiceChange, state: State) -> Response:
         told, sidecar = look(state, store, KIND, moved)
         return told | {"quality": sidecar.get("quality")}
 
-    return _voice_reply("Metadata updated successfully", await state.bridge.call(work))
+    return voice_reply("Metadata updated successfully", await state.bridge.call(work))
 
 
 @router.delete(
     "/api/v1/voice/{path:path}",
     summary="Delete a voice",
-    responses=stored.replies(stored.DeleteReply, stored.DELETE_REPLY, 400, 403, 404, 409, 422),
+    responses=stored.replies(stored.TrashReply, stored.TRASH_REPLY, 400, 403, 404, 409, 422, 507),
 )
-async def remove(path: FilePath, state: State, confirm: Confirm = False) -> Response:
-    """Delete one voice and what is known of it."""
-    allow = partial(_check_owner, state)
-    return await delete_one(state, state.studio.library.voices, KIND, path, confirm=confirm, allow=allow)
+async def remove(path: FilePath, state: State, confirm: Confirm = False, forever: Forever = False) -> Response:
+    """Delete one voice and what is known of it. For a day it can be had back: `trash_id`, `restore_until`."""
+    library, allow = state.studio.library, partial(_check_owner, state)
+    return await delete_one(
+        state,
+        library.voices,
+        KIND,
+        path,
+        confirm=confirm,
+        allow=allow,
+        trash=library.trash,
+        forever=forever,
+    )
 
 
 @router.delete(
     "/api/v1/voices",
     summary="Delete many voices",
     dependencies=[ExactFilters],
-    responses=stored.replies(stored.DeleteReply, stored.DELETE_REPLY, 400, 403, 409, 422),
+    responses=stored.replies(stored.TrashReply, stored.TRASH_REPLY, 400, 403, 409, 422, 507),
 )
 async def remove_many(
     state: State,
     confirm: Confirm = False,
+    forever: Forever = False,
     all: All = False,
     search: Search = None,
     folder: Folder = None,
@@ -252,13 +276,25 @@ async def remove_many(
     tag: Tag = None,
     filenames: Filenames = None,
 ) -> Response:
-    """Delete exactly what the list with these filters shows. Folders stay; so do voices of other projects."""
+    """Delete exactly what the list with these filters shows. Folders stay; so do voices of other projects. For a day
+    they can be had back, one by one: `trash_ids`."""
     found = filter_of(folder=folder or project, search=search, tag=tag, filenames=filenames)
 
     def mine(entry: Entry) -> bool:
         return state.caller.may_change(entry.owner)
 
-    return await delete_some(state, state.studio.library.voices, KIND, found, confirm=confirm, all=all, mine=mine)
+    library = state.studio.library
+    return await delete_some(
+        state,
+        library.voices,
+        KIND,
+        found,
+        confirm=confirm,
+        all=all,
+        mine=mine,
+        trash=library.trash,
+        forever=forever,
+    )
 
 
 def _sent(form: Form) -> dict[str, Any]:
@@ -271,7 +307,13 @@ def _sent(form: Form) -> dict[str, Any]:
     return placed(values)
 
 
-def _keep(state: ApiState, arrival: Arrival, fields: VoiceChange, cancel: Cancel) -> dict[str, Any]:
+def keep_voice(
+    state: ApiState, arrival: Arrival, fields: VoiceChange, cancel: Cancel, facts: Mapping[str, Any] = _NOTHING_ELSE
+) -> dict[str, Any]:
+    """Checks a recording and keeps it as a voice of the caller's; what a list tells of it, and its quality. Blocks.
+
+    facts: what else the sidecar is to say. Raises as `uploads.keep` does, and PermissionDenied for another's voice.
+    """
     store = state.studio.library.voices
 
     def describe(info: AudioInfo) -> dict[str, Any]:
@@ -279,7 +321,8 @@ def _keep(state: ApiState, arrival: Arrival, fields: VoiceChange, cancel: Cancel
         check_length(info.duration_s, name)
         quality = assess_file(state.studio.decoder, arrival.upload.path, name=name, cancel=cancel)
         owner = {} if state.caller.is_admin else {"owner": state.caller.project}
-        return {**fields.facts(), "quality": json.loads(json.dumps(quality.as_json())), "usage_count": 0, **owner}
+        told = json.loads(json.dumps(quality.as_json()))
+        return {**fields.facts(), **facts, "quality": told, "usage_count": 0, **owner}
 
     told, sidecar = keep(state, store, KIND, arrival, describe, cancel, partial(_check_owner, state))
     return told | {"quality": sidecar["quality"]}
@@ -290,7 +333,8 @@ def _check_owner(state: ApiState, sidecar: Mapping[str, Any]) -> None:
         raise PermissionDenied("This voice is not of your project: only its owner and admins may change it")
 
 
-def _voice_reply(message: str, told: dict[str, Any], *, flat: bool = False) -> Response:
+def voice_reply(message: str, told: dict[str, Any], *, flat: bool = False) -> Response:
+    """What is answered about one voice. told: as in a list, with `quality`. flat: its fields beside the others."""
     body = {
         "success": True,
         "message": message,

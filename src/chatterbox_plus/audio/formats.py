@@ -4,6 +4,18 @@ from dataclasses import dataclass
 
 INPUT_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".webm", ".mp4")
 
+INPUT_MEDIA_TYPES = {
+    "audio/mpeg": ".mp3",
+    "audio/wav": ".wav",
+    "audio/x-wav": ".wav",
+    "audio/ogg": ".ogg",
+    "audio/aac": ".aac",
+    "audio/flac": ".flac",
+    "audio/webm": ".webm",
+    "audio/mp4": ".m4a",
+}
+"""What a file is where its name does not tell: those that OpenAI's clients send."""
+
 BOOK_SUFFIX = ".m4b"  # made by us, and taken by nobody as an input
 OUTPUT_SUFFIXES = (*INPUT_SUFFIXES, BOOK_SUFFIX)
 ATTACHED_SUFFIXES = (".srt", ".vtt")  # subtitles: beside an output, of the same stem, and gone with it

@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chatterbox_plus import __version__, logs
+from chatterbox_plus.bridges.ready import check as check_bridges
+from chatterbox_plus.bridges.ready import wyoming_host
 from chatterbox_plus.commands import flags
 from chatterbox_plus.errors import BadRequest, ModelLoadError, SettingsError
 from chatterbox_plus.settings import ENVIRONMENT, SECRET, Settings, is_loopback, load
@@ -50,17 +52,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop. Raises SettingsError; BadRequest for an address that cannot be had."""
     settings, warnings = load(os.environ, flags.settings_from(args))
+    check_bridges(settings)
     _share_memory()
     _start_log(settings)
     for warning in warnings:
         _log.warning("%s", warning)
-    listener = _listen(settings.server.host, settings.server.port)
+    listener, wyoming = _listen(settings.server.host, settings.server.port), None
+    if settings.bridges.wyoming:
+        wyoming = _listen(
+            wyoming_host(settings), settings.bridges.wyoming_port, "bridges.wyoming_host", "--wyoming-port"
+        )
     server = None
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         from chatterbox_plus.house import build_studio
 
-        with closing(listener), closing(build_studio(settings)) as studio, ThreadPoolExecutor(1) as pool:
+        with (
+            closing(listener),
+            closing(wyoming) if wyoming else nullcontext(),
+            closing(build_studio(settings)) as studio,
+            ThreadPoolExecutor(1) as pool,
+        ):
             starting = pool.submit(_start, studio)  # the children start while the API is imported
 
             import uvicorn
@@ -70,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
             from chatterbox_plus.api.protocol import Protocol, SocketProtocol
 
             starting.result()
-            app = create_app(settings, studio)
+            app = create_app(settings, studio, wyoming)
             config = uvicorn.Config(
                 app,
                 loop="asyncio" if sys.platform == "win32" else "uvloop",
@@ -90,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
                 async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                     await super().startup(sockets)
                     if self.started:
-                        _introduce(settings, listener, studio, app.state.api.keyring)
+                        _introduce(settings, listener, wyoming, studio, app.state.api.keyring)
 
                 async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
                     loop = asyncio.get_running_loop()
@@ -154,8 +166,9 @@ def _start_log(settings: Settings) -> None:
     logs.set_up(server.log_level, server.log_format, handlers)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """The listening socket. Taken before anything is started, so that a second server stops at once."""
+def _listen(host: str, port: int, setting: str = "server.host", flag: str = "--port") -> socket.socket:
+    """The listening socket. Taken before anything is started, so that a second server stops at once. setting, flag:
+    what to change where it cannot be had."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -164,31 +177,48 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener
     except socket.gaierror:
-        raise SettingsError(f"server.host: there is no such address here: {host}") from None
+        raise SettingsError(f"{setting}: there is no such address here: {host}") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            hint = "is another server running? --port takes another one, 0 any free one"
+            hint = f"is another server running? {flag} takes another one, 0 any free one"
             raise BadRequest(f"port {port} is in use: {hint}") from None
         raise BadRequest(f"cannot listen on {host} port {port}: {error.strerror}") from None
 
 
-def _introduce(settings: Settings, listener: socket.socket, studio: "Studio", keyring: "Keyring | None") -> None:
-    server, info = settings.server, studio.engines.get("auto").info
-    port = listener.getsockname()[1]
-    host = "localhost" if server.host in ("0.0.0.0", "::", "127.0.0.1", "::1") else server.host
+def _introduce(
+    settings: Settings,
+    listener: socket.socket,
+    wyoming: socket.socket | None,
+    studio: "Studio",
+    keyring: "Keyring | None",
+) -> None:
+    info, port = studio.engines.get("auto").info, listener.getsockname()[1]
+    url = f"http://{_shown(settings.server.host)}:{port}"
     others = [model.name for model in studio.engines.installed() if not model.preview]
     hint = f"CHATTERBOX_MODEL={others[0]} makes {others[0]} speak" if others else "until a neural model is installed"
     voice = f"{info.name}, a preview voice{';' if others else ''} {hint}" if info.preview else info.name
     lines = [
-        f"Chatterbox Plus {__version__} is ready at http://{f'[{host}]' if ':' in host else host}:{port}",
+        f"Chatterbox Plus {__version__} is ready at {url}",
         f"  speaks with: {voice}",
-        "  documentation: /docs    to stop: Ctrl-C",
     ]
+    if wyoming is not None:
+        lines += [f"  Home Assistant (Wyoming): tcp://{_shown(wyoming_host(settings))}:{wyoming.getsockname()[1]}"]
+    if settings.bridges.mcp:
+        lines += [f"  MCP: {url}/mcp"]
+    lines += ["  documentation: /docs    to stop: Ctrl-C"]
     if keyring is not None and not len(keyring):
         lines += ["  nobody has a key yet: chatterbox-plus keys add NAME --role admin"]
     lines += _warning(settings, port)
+    if wyoming is not None and not is_loopback(wyoming_host(settings)):
+        lines += ["  note: whoever reaches Wyoming's port can let this machine speak, in any voice: it knows no keys"]
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
+
+
+def _shown(host: str) -> str:
+    """As somebody on this machine would type it."""
+    name = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1", "::1") else host
+    return f"[{name}]" if ":" in name else name
 
 
 def _ask_for_patience(under_way: int, seconds: float) -> None:

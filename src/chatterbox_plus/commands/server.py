@@ -55,7 +55,7 @@ class Server:
     def __init__(self, url: str, key: str | None = None) -> None:
         """url: such as http://127.0.0.1:7860; without a scheme it is http. Raises BadRequest for what is none, and for
         a key that cannot be one."""
-        self.url, self._key = _checked(url), key
+        self.url, self._key = checked_url(url), key
         self._client = self._connected(ANSWER_S)
 
     def __enter__(self) -> Self:
@@ -102,18 +102,10 @@ class Server:
             time.sleep(AGAIN_S)
 
     def _connected(self, silence_s: float) -> httpx2.Client:
-        headers = {"User-Agent": f"chatterbox-plus/{__version__}"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
-        timeout = httpx2.Timeout(silence_s, connect=CONNECT_S)
-        proxied = not is_loopback(httpx2.URL(self.url).host)  # none leads to this very machine
-        try:
-            return httpx2.Client(headers=headers, timeout=timeout, trust_env=proxied)
-        except UnicodeEncodeError:
-            raise BadRequest("the key has characters in it that no key has") from None
+        return connected(self.url, self._key, silence_s)
 
     def _told(self, method: str, path: str, **more: Any) -> dict[str, Any]:
-        with self._troubles():
+        with troubles(self.url):
             reply = self._client.request(method, self.url + path, **more)
             return self._object(reply)
 
@@ -122,7 +114,7 @@ class Server:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": seen} if seen else {})
         url = f"{self.url}{_path(id)}/events"
         with (
-            self._troubles(),
+            troubles(self.url),
             self._connected(SILENCE_S) as client,
             client.stream("GET", url, headers=headers) as reply,
         ):
@@ -142,17 +134,33 @@ class Server:
             raise Refused(str(told.get("error")), str(told.get("error_code")), reply.status_code)
         return told
 
-    @contextmanager
-    def _troubles(self) -> Iterator[None]:
-        try:
-            yield
-        except httpx2.ConnectError:
-            hint = "is it running? `chatterbox-plus serve` starts one, --server names another"
-            raise NoServer(f"no server answers at {self.url}: {hint}") from None
-        except httpx2.TimeoutException:
-            raise NoServer(f"the server at {self.url} does not answer in time") from None
-        except httpx2.HTTPError:
-            raise NoServer(f"the connection to {self.url} broke off") from None
+
+def connected(url: str, key: str | None, silence_s: float) -> httpx2.Client:
+    """A client for the server at that address. silence_s: how long it may say nothing. Raises BadRequest for a key that
+    cannot be one."""
+    headers = {"User-Agent": f"chatterbox-plus/{__version__}"}
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    timeout = httpx2.Timeout(silence_s, connect=CONNECT_S)
+    proxied = not is_loopback(httpx2.URL(url).host)  # none leads to this very machine
+    try:
+        return httpx2.Client(headers=headers, timeout=timeout, trust_env=proxied)
+    except UnicodeEncodeError:
+        raise BadRequest("the key has characters in it that no key has") from None
+
+
+@contextmanager
+def troubles(url: str, flag: str = "--server") -> Iterator[None]:
+    """Turns what goes wrong on the way to the server into NoServer. flag: which names another one."""
+    try:
+        yield
+    except httpx2.ConnectError:
+        hint = f"is it running? `chatterbox-plus serve` starts one, {flag} names another"
+        raise NoServer(f"no server answers at {url}: {hint}") from None
+    except httpx2.TimeoutException:
+        raise NoServer(f"the server at {url} does not answer in time") from None
+    except httpx2.HTTPError:
+        raise NoServer(f"the connection to {url} broke off") from None
 
 
 def parse_events(chunks: Iterator[bytes]) -> Generator[TaskEvent]:
@@ -215,7 +223,8 @@ def _path(id: str) -> str:
     return f"{TASKS}/{quote(id, safe='')}"
 
 
-def _checked(url: str) -> str:
+def checked_url(url: str) -> str:
+    """A server's address, with its scheme and without a slash at its end. Raises BadRequest for what is none."""
     whole = url.strip() if "://" in url else f"http://{url.strip()}"
     try:
         parsed = httpx2.URL(whole)

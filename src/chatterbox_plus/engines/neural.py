@@ -62,6 +62,11 @@ class Machine:
         return self._kind != "cpu"
 
     @property
+    def device(self) -> str:
+        """What models run on: `cpu`, `cuda:0`, `mps`."""
+        return self._kind
+
+    @property
     def memory_bytes(self) -> int:
         """Of the device that models run on."""
         return self._found.get(self._kind) or psutil.virtual_memory().total

@@ -97,6 +97,19 @@ class Engines:
         """Whether what `auto` goes by is known, so that `get` answers at once: a GPU may have to be looked for."""
         return self._default != AUTO or self.machine.known or not self._installed()
 
+    @property
+    def why(self) -> str:
+        """Why `auto` means for English what it means, in words. May look for a GPU."""
+        if self._default != AUTO:
+            return f"The settings name it: models.model is {self._default}"
+        if not self._installed():
+            return "No Chatterbox model is here yet, so the built-in preview voice speaks"
+        if not packages_installed():
+            return "The packages that models need are missing: pip install 'chatterbox-plus[neural]'"
+        if self._best("en") == BUILTIN:
+            return "No model that is here speaks English, so the built-in preview voice does"
+        return f"The best of the models here for English on a {'GPU' if self.machine.accelerated else 'CPU'}"
+
     def get_or_auto(self, model: str, language: str = "en") -> EngineHost:
         """As `get`, but a name nobody knows (such as OpenAI's own "tts-1") means `auto`."""
         known = model in MODELS or model in self.running() or any(m.name == model for m in self._installed())

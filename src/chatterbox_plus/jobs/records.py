@@ -49,7 +49,9 @@ class NewTask:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A task as it stands. done, total: passages, seconds, files or rows; audio_s: seconds of sound made so far.
+    """A task as it stands. about: what it is about, in a line; None for those of earlier versions.
+
+    done, total: passages, seconds, files or rows; audio_s: seconds of sound made so far.
 
     spec: {} unless it was asked for: see `TaskStore.whole`.
     """
@@ -64,6 +66,7 @@ class Task:
     parent: str | None
     number: int | None
     name: str | None
+    about: str | None
     spec: Mapping[str, Any]
     webhook_url: str | None
     base_url: str | None

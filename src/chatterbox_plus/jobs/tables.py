@@ -57,11 +57,13 @@ tasks = Table(
     Column("updated_at", _TIME, nullable=False),
     Column("started_at", _TIME),
     Column("finished_at", _TIME),
+    Column("about", String(200)),  # the beginning of what is said, or which files: see `about`
     UniqueConstraint("idempotency", name="tasks_idempotency"),
     Index("tasks_turn", "lane", "status", "tag"),
     Index("tasks_family", "parent", "number"),
     Index("tasks_list", "project", "created_at"),
     Index("tasks_key", "key", "lane", "status"),
+    Index("tasks_news", "parent", "updated_at"),
 )
 events = Table(
     "task_events",
@@ -126,6 +128,15 @@ def _m001_tasks(connection: Connection) -> None:
 @MIGRATIONS.append
 def _m002_retakes(connection: Connection) -> None:
     metadata.create_all(connection, tables=[retakes])
+
+
+@MIGRATIONS.append
+def _m003_about_and_news(connection: Connection) -> None:
+    known = inspect(connection)  # a new database has both from the first step on
+    if "about" not in {column["name"] for column in known.get_columns(tasks.name)}:
+        connection.execute(text("ALTER TABLE tasks ADD COLUMN about VARCHAR(200)"))
+    if "tasks_news" not in {index["name"] for index in known.get_indexes(tasks.name)}:
+        connection.execute(text("CREATE INDEX tasks_news ON tasks (parent, updated_at)"))
 
 
 def migrate(connection: Connection) -> None:

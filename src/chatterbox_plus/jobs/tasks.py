@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, false, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from chatterbox_plus.errors import InvalidOption, KeyReused, NotFound, RateLimited, WrongState
+from chatterbox_plus.jobs.about import about
 from chatterbox_plus.jobs.database import Database
 from chatterbox_plus.jobs.records import NewTask, RowCounts, Task, TaskEvent, moment, new_id, parsed
 from chatterbox_plus.jobs.states import FINAL, UNFINISHED, EventType, Kind, Lane, Status
@@ -105,6 +106,22 @@ class TaskStore:
             total = connection.execute(select(func.count()).select_from(tasks).where(*wanted)).scalar_one()
             rows = connection.execute(select(*SEEN).where(*wanted).order_by(*order).offset(offset).limit(limit))
             return [seen(row) for row in rows.mappings()], total
+
+    def changed_since(
+        self, since: str, after: str = "", *, project: str = "", parent: str | None = None, limit: int = 500
+    ) -> list[Task]:
+        """Tasks, or rows of a batch, that changed after a moment, those that changed first first. Without specs.
+
+        after: of those that changed in that very moment only those whose id comes later; "": none of them.
+        """
+        wanted = [tasks.c.parent == parent if parent else tasks.c.parent.is_(None), tasks.c.updated_at >= since]
+        same = tasks.c.id > after if after else false()
+        wanted.append(or_(tasks.c.updated_at > since, same))
+        if project:
+            wanted.append(tasks.c.project == project)
+        query = select(*SEEN).where(*wanted).order_by(tasks.c.updated_at, tasks.c.id).limit(limit)
+        with self._database.reading() as connection:
+            return [seen(row) for row in connection.execute(query).mappings()]
 
     def row_counts(self, id: str) -> RowCounts:
         """How the rows of a batch stand."""
@@ -238,6 +255,7 @@ class TaskStore:
                 id=id,
                 kind=new.kind.value,
                 name=new.name,
+                about=about(new.kind, new.spec),
                 spec=as_json(new.spec),
                 tag=tag,
                 idempotency=new.idempotency,
@@ -253,7 +271,14 @@ class TaskStore:
         for number, (name, spec) in enumerate(new.rows, 1):
             row = {"id": new_id("row"), "kind": Kind.TTS.value, "parent": id, "number": number, "name": name}
             own = moment(parsed(now) + timedelta(microseconds=number))  # files are named after it, each differently
-            spoken = {"spec": as_json(spec), "tag": tag + number - 1, "events": 1, **common, "created_at": own}
+            spoken = {
+                "spec": as_json(spec),
+                "about": about(Kind.TTS, spec),
+                "tag": tag + number - 1,
+                "events": 1,
+                **common,
+                "created_at": own,
+            }
             rows.append({**row, **spoken})
             told.append({**told[0], "task": row["id"]})
         for start in range(0, len(rows), _ROWS_AT_ONCE):

@@ -19,6 +19,7 @@ from chatterbox_plus.synthesis.studio import Studio
 
 SEED = "seed"  # in a spec: used where the request names none
 OPTIONS = "options"  # in a spec: what was sent, and nothing that was not
+PLACES = "passage_times"  # in a result: where each passage begins and ends in the finished sound, in seconds
 UPLOADS = "uploads"  # in a spec: field → name, of files that were sent along
 
 _log = logging.getLogger(__name__)
@@ -70,7 +71,11 @@ class Workbench:
         commission = commission_of(task, on_passage=passage)
         made = studio.speak(options, cancel=hand.cancel, commission=commission)
         self._made(made)
-        extra: dict[str, Any] = {"generation_seed_used": made.seed, "passages": made.passages}
+        extra: dict[str, Any] = {
+            "generation_seed_used": made.seed,
+            "passages": made.passages,
+            PLACES: [list(place) for place in made.places],
+        }
         if made.uncut:
             extra["uncut_file"] = made.uncut.link()
         if options.timestamps:

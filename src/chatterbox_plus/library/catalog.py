@@ -49,6 +49,7 @@ class Filter:
 
     folder: str = ""  # the folder and all below, forward slashes; "" is everything
     search: str = ""  # part of `Entry.words`, in any case
+    anywhere: str = ""  # the same, or part of `Entry.said`
     tag: str = ""  # one of its tags, in any case
     type: str = ""  # tts, vc, concat or unknown
     names: tuple[str, ...] = ()  # exact file names, or paths; looked for everywhere, unknown ones passed over
@@ -97,6 +98,7 @@ class Filter:
         return (
             (not self.folder or nfc(entry.path).startswith(self.folder + "/"))
             and (not self.search or self.search in entry.words)
+            and (not self.anywhere or self.anywhere in entry.words or self.anywhere in entry.said)
             and (not self.tag or any(comparable(tag) == self.tag for tag in entry.tags))
             and (not self.type or entry.type == self.type)
             and (self.since is None or entry.created >= self.since)
@@ -108,6 +110,7 @@ def filter_of(
     *,
     folder: str | None = None,
     search: str | None = None,
+    anywhere: str | None = None,
     tag: str | None = None,
     type: str | None = None,
     filenames: Sequence[str] | None = None,
@@ -126,6 +129,7 @@ def filter_of(
     return Filter(
         folder=nfc("/".join(parts(folder.strip()))) if folder and folder.strip(" /") else "",
         search=comparable((search or "").strip()),
+        anywhere=comparable((anywhere or "").strip()),
         tag=comparable((tag or "").strip()),
         type=type or "",
         names=tuple(dict.fromkeys(name for name in names if name)),

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,13 @@ from chatterbox_plus.library.store import Store, unreadable
 from chatterbox_plus.library.writing import discard, dump_json, publish, sync, sync_folder, writing
 
 Sidecar = dict[str, Any]
+Aside = Callable[[Path], AbstractContextManager[None]]
+"""Keeps a file, and what is known of it, before the block deletes it: see `trash`. Called with the file's lock held."""
+
+
+def outright(_: Path) -> AbstractContextManager[None]:
+    """Keeps nothing."""
+    return nullcontext()
 
 
 @dataclass
@@ -125,14 +133,18 @@ def revise(store: Store, path: Path, change: Callable[[Sidecar], None], folder: 
     return path
 
 
-def delete(store: Store, paths: Iterable[Path]) -> Deleted:
-    """Removes these files, and each sidecar with the last file that it is about. What is gone already is no error."""
+def delete(store: Store, paths: Iterable[Path], aside: Aside = outright) -> Deleted:
+    """Removes these files, and each sidecar with the last file that it is about. What is gone already is no error.
+
+    aside: see `Aside`; what it raises, but for FileNotFoundError, ends the deleting before that file is gone.
+    """
     deleted = Deleted()
     with writing():
         for path in paths:
             with store.lock(path), store.shelf.removing(path):
                 try:
-                    path.unlink()
+                    with aside(path):
+                        path.unlink()
                 except FileNotFoundError:
                     continue
             deleted.audio.append(store.relative(path))
@@ -153,15 +165,21 @@ def delete(store: Store, paths: Iterable[Path]) -> Deleted:
 
 
 def delete_many(
-    store: Store, entries: Iterable[Entry], *, prune: bool, below: str | None = None, mine: Callable[[Entry], bool]
+    store: Store,
+    entries: Iterable[Entry],
+    *,
+    prune: bool,
+    below: str | None = None,
+    mine: Callable[[Entry], bool],
+    aside: Aside = outright,
 ) -> Deleted:
     """Removes the files of a list. prune: also folders left empty, with below: all empty ones from there on.
 
-    mine: whether the caller may delete it; the others stay and are counted.
+    mine: whether the caller may delete it; the others stay and are counted. aside: as for `delete`.
     """
     found = list(entries)
     yours = [entry for entry in found if mine(entry)]
-    deleted = delete(store, (path for entry in yours if (path := store.known(entry.path)) is not None))
+    deleted = delete(store, (path for entry in yours if (path := store.known(entry.path)) is not None), aside)
     deleted.spared = len(found) - len(yours)
     if prune:
         inside = () if below is None else (f for f in store.index.snapshot().folders if _is_below(f, below))

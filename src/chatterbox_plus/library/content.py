@@ -35,6 +35,11 @@ class ContentStore:
         self._lock = threading.Lock()
         self._size: int | None = None  # bytes, about; None: not looked yet
 
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept here at all."""
+        return self._max_bytes > 0
+
     def read(self, key: str) -> bytes | None:
         """What was kept under that key, None if nothing whole is there."""
         path = self._path(key)
@@ -51,6 +56,18 @@ class ContentStore:
             discard(path)
             return None
         return content
+
+    def beginning(self, key: str, size: int) -> tuple[bytes, int] | None:
+        """The first bytes of what seems to be here under that key, and how many there are in all; None if nothing is.
+
+        Nobody looks whether it is whole, and no other server is asked.
+        """
+        try:
+            with self._path(key).open("rb") as file:
+                content = file.read(_DIGEST_BYTES + size)[_DIGEST_BYTES:]
+                return content, max(0, os.fstat(file.fileno()).st_size - _DIGEST_BYTES)
+        except OSError:
+            return None
 
     def __contains__(self, key: str) -> bool:
         """Whether something seems to be there; `read` looks whether it is whole."""

@@ -10,6 +10,7 @@ from chatterbox_plus.library.records import finite, tags_of, text_of, usage_coun
 
 GENERATION_TYPES = ("tts", "vc", "concat", "book")
 UNKNOWN = "unknown"  # the type of an output that nothing tells
+_SAID_CHARS = 2000  # of a spoken text that can be searched: every entry is in memory
 _SIDECAR_SLACK_NS = 2_000_000_000  # a sidecar is written with its audio; file systems know times to 2 s at worst
 
 
@@ -31,6 +32,7 @@ class Entry:
     type: str  # tts, vc, concat or unknown
     name: str  # what people call it; by default the file's name without its extension
     words: str  # what a search looks through: path, name, description, tags and text, in one case
+    said: str  # the beginning of the text that was spoken, in one case
     tags: tuple[str, ...]
     usage_count: int
     owner: str | None  # the project whose voice it is
@@ -52,6 +54,7 @@ class Entry:
             type=_type(file_name, sidecar.get("type")),
             name=name,
             words=comparable("\n".join(filter(None, (path, name, *told, *tags)))),
+            said=comparable(_spoken(sidecar.get("parameters"))[:_SAID_CHARS]),
             tags=tags,
             usage_count=usage_count(sidecar),
             owner=text_of(sidecar.get("owner")),
@@ -106,6 +109,10 @@ def _measures(file_name: str, stat: Stat, sidecar: Mapping[str, Any], mtime_ns: 
     if stat.mtime_ns > mtime_ns + _SIDECAR_SLACK_NS:  # replaced since
         return None, None
     return finite(made.get("duration_seconds", made.get("total_duration_seconds"))), None
+
+
+def _spoken(parameters: object) -> str:
+    return text_of(parameters.get("text")) or "" if isinstance(parameters, Mapping) else ""
 
 
 def _type(file_name: str, told: object) -> str:

@@ -1,4 +1,4 @@
-"""The data folder: voices, conversion inputs, outputs and what is temporary."""
+"""The data folder: voices, conversion inputs, outputs, presets, the trash, and what is temporary."""
 
 import contextlib
 import copy
@@ -22,9 +22,11 @@ from chatterbox_plus import __version__
 from chatterbox_plus.audio.formats import ATTACHED_SUFFIXES, INPUT_SUFFIXES, OUTPUT_SUFFIXES
 from chatterbox_plus.errors import SettingsError, StorageUnwritable
 from chatterbox_plus.library.holds import Hold
+from chatterbox_plus.library.presets import Presets
 from chatterbox_plus.library.records import Voice, timestamp, usage_count
 from chatterbox_plus.library.shelf import ALONE, Shelf
 from chatterbox_plus.library.store import Store
+from chatterbox_plus.library.trash import Trash
 from chatterbox_plus.library.writing import dump_json, publish, raise_if_full, room_checked, write_whole
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ MARKER = ".chatterbox-plus.json"
 _REQUEST = "request-"
 REQUEST_FOLDERS = _REQUEST + "[0-9a-f]" * 16
 """A pattern of what only our folders of single requests in temp are called: temp may be everybody's."""
+TRASH_KEEP_S = 86_400.0
 ABANDONED_S = 86_400.0  # a request's folder in which nothing was written for so long has no request any more
 _log = logging.getLogger(__name__)
 
@@ -77,18 +80,23 @@ class Library:
         *,
         data: Path | None = None,
         mirror: "Mirror | None" = None,
+        trash_keep_s: float = TRASH_KEEP_S,
     ) -> None:
         """Folders are made when missing. data: where the library remembers its first start; by default the folder
         around reference_audio. mirror: what keeps the stores equal to those of other servers; `meet` begins with it,
-        and it is closed with the library. Raises SettingsError if a folder cannot be used."""
+        and it is closed with the library. trash_keep_s: seconds that deleted voices can be had back. Raises
+        SettingsError if a folder cannot be used."""
         self.mirror = mirror
         self.voices = self._store("reference_audio", reference_audio)
         self.inputs = self._store("vc_inputs", vc_inputs)
         self.outputs = self._store("outputs", outputs)
+        self._data = reference_audio.parent if data is None else data
+        self.consents = self._store("consents", self._data / "consents")
         self.temp = temp  # for nameless scratch files; named ones go into `temporary()`
         self._projects: dict[str, Library] = {}
         self._projects_guard = threading.Lock()
-        self._data = reference_audio.parent if data is None else data
+        self.presets = Presets(self._data / "presets")
+        self.trash = Trash(self._data / "trash", self.voices, trash_keep_s)
         try:
             self.temp.mkdir(parents=True, exist_ok=True)
             self._data.mkdir(parents=True, exist_ok=True)
@@ -133,7 +141,7 @@ class Library:
         return contextlib.nullcontext() if self.mirror is None else self.mirror.removing_first_here(paths)
 
     def within(self, project: str) -> "Library":
-        """The library as one project sees it: all voices, and only its own inputs and outputs; "" is all of it.
+        """The library as one project sees it: all voices, and only its own inputs, outputs and presets; "" is all.
 
         The same object each time. Raises as `Store.folder` does.
         """
@@ -143,6 +151,7 @@ class Library:
             if project not in self._projects:
                 view = copy.copy(self)
                 view.inputs, view.outputs = self.inputs.within(project), self.outputs.within(project)
+                view.presets = self.presets.within(project)
                 self._projects[project] = view
             return self._projects[project]
 
@@ -184,7 +193,7 @@ class Library:
 
     def sweep(self) -> int:
         """At start: removes what crashed processes left half-written or in temp; how much that was."""
-        removed = sum(store.sweep() for store in (self.voices, self.inputs, self.outputs))
+        removed = sum(store.sweep() for store in (self.voices, self.inputs, self.outputs, self.consents))
         oldest = time.time() - ABANDONED_S
         for folder in self.temp.glob(REQUEST_FOLDERS):
             with contextlib.suppress(FileNotFoundError):  # its request ended this moment

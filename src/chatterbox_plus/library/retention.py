@@ -1,4 +1,4 @@
-"""What may be removed without being asked for by name: leftovers, temporary files, and the oldest beyond a size.
+"""What may be removed without being asked for by name: leftovers, temporary files, old trash, the oldest beyond a size.
 
 Never removed: voices; what is in use (`holds`) or younger than an hour; files in outputs/ that no generation made, such
 as those put there by hand. A generation goes as a whole: all its formats and its sidecar.
@@ -28,6 +28,7 @@ PolicyName = Literal[
     "output_size_cleanup",
     "output_age_cleanup",
     "vc_inputs_size_cleanup",
+    "trash_cleanup",
 ]
 YOUNGEST_S = 3600.0  # nothing younger is ever removed: another process may be at work with it
 SOMEBODYS: frozenset[PolicyName] = frozenset({"output_size_cleanup", "output_age_cleanup", "vc_inputs_size_cleanup"})
@@ -107,6 +108,7 @@ class Retention:
         age_s = policy.temp_max_age_s if max_age_s is None else max_age_s
         if target == "all":
             run.drop("corrupted_files_cleanup", _leftovers(library))
+            run.drop("trash_cleanup", _expired(library))
         if target != "outputs" and (age_s or max_age_s is not None):
             run.drop("temp_age_cleanup", (unit for unit in _temporary(library) if run.age_s(unit) > age_s))
         if target in ("all", "temp") and policy.temp_max_files:
@@ -216,6 +218,14 @@ def _leftovers(library: Library) -> Iterator[_Unit]:
     ):
         for found in store.leftovers():
             yield _Unit(f"{folder}/{found.path.name}", [found])
+    for path in library.trash.leftovers():
+        yield _Unit(f"trash/{path.name}/", [], path)
+
+
+def _expired(library: Library) -> Iterator[_Unit]:
+    """Deleted voices that nobody can have back any more."""
+    for entry, folder in library.trash.expired():
+        yield _Unit(f"trash/{entry.path}/", list(files_below(folder)), folder, 0.0)
 
 
 def _temporary(library: Library) -> Iterator[_Unit]:

@@ -16,6 +16,7 @@ from chatterbox_plus.synthesis.audiobook import Audiobook, BookProgress
 from chatterbox_plus.synthesis.book_order import BookOrder
 from chatterbox_plus.synthesis.commission import Commission
 from chatterbox_plus.synthesis.export import Sound
+from chatterbox_plus.synthesis.finish import whole_options
 from chatterbox_plus.synthesis.narration import Turn
 from chatterbox_plus.synthesis.options import SpeechOptions
 from chatterbox_plus.synthesis.plan import NO_EDITS, Edits, NothingToSay, PlannedPassage
@@ -87,6 +88,33 @@ class Script:
             )
         return list(found.values())
 
+    def lengths(self, numbers: range) -> dict[int, tuple[float | None, float]]:
+        """Number -> seconds of a passage as spoken (None unless all of it is here), and of the pause after it."""
+        found: dict[int, tuple[float | None, float]] = {}
+        for _, turn, number, planned in self._all():
+            if number in numbers:
+                length = self._seconds(turn, planned)
+                if number in found:  # an edit made several of it: what is heard is all of them, one after another
+                    before = found[number][0]
+                    length = None if length is None or before is None else before + length
+                found[number] = length, planned.pause_s
+        return found
+
+    def places(self) -> list[tuple[float, float]]:
+        """Where passages sound in the finished audio, in seconds, as far as all before them have been spoken; nothing
+        where that is only known in the end."""
+        found: dict[int, tuple[float, float]] = {}
+        at = 0.0
+        for _, turn, number, planned in self._all():
+            length = self._seconds(turn, planned)
+            if length is None or whole_options(turn.options):
+                break
+            start = found.get(number, (at, at))[0]
+            found[number] = start, at + length
+            at += length + planned.pause_s
+        speed = self._turns[0][1].options.speed_factor
+        return [(round(start / speed, 3), round(end / speed, 3)) for start, end in found.values()]
+
     def wav(self, number: int, *, cancel: Event) -> tuple[bytes, float]:
         """How a passage sounds, as a wav file, and its seconds; spoken now unless it is kept. Raises NotFound."""
         rate, blocks = SPEECH_RATE, []
@@ -111,6 +139,10 @@ class Script:
             for planned in turn.plan.passages:
                 yield chapter, turn, before + planned.number, planned
             before += turn.plan.count
+
+    def _seconds(self, turn: Turn, planned: PlannedPassage) -> float | None:
+        takes = self._studio.takes
+        return None if takes is None else takes.seconds(take_key(turn.host.info, planned.passage, turn.reference))
 
     def _kept(self, turn: Turn, planned: PlannedPassage) -> bool:
         takes = self._studio.takes

@@ -11,6 +11,7 @@ from chatterbox_plus.audio.formats import SPEECH_RATE
 from chatterbox_plus.audio.stage import closing_after
 from chatterbox_plus.engines.base import Reference
 from chatterbox_plus.engines.host import EngineHost
+from chatterbox_plus.synthesis.options import SpeechOptions
 from chatterbox_plus.synthesis.pipeline import Speaking, TimedWord
 from chatterbox_plus.synthesis.plan import Plan
 from chatterbox_plus.synthesis.progress import Progress
@@ -23,12 +24,14 @@ BREAK_S = 1.2  # for what is shown and cannot be said: "* * *"
 
 @dataclass(frozen=True)
 class Turn:
-    """What one voice says in one go. start: where in the narrated text, edits in it, that begins."""
+    """What one voice says in one go. start: where in the narrated text, edits in it, that begins. options: with all
+    defaults filled in."""
 
     plan: Plan
     start: int
     host: EngineHost
     reference: Reference | None
+    options: SpeechOptions
 
 
 @dataclass(frozen=True)

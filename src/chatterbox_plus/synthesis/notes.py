@@ -8,7 +8,7 @@ from chatterbox_plus.synthesis.options import ConversionOptions, JoinOptions, Op
 from chatterbox_plus.synthesis.voices import OPENAI_VOICES, Speaker
 from chatterbox_plus.text.scripts import foreign_script, has_kanji
 
-_NEEDS = {
+NEEDS = {
     "trim_threshold_ms": "trim",
     "ae_threshold": "use_auto_editor",
     "ae_margin": "use_auto_editor",
@@ -20,7 +20,7 @@ _NEEDS = {
 }
 """Options that only matter when another one is on."""
 
-_GROUPING = {"enable_batching", "smart_batch_short_sentences"}
+GROUPING = {"enable_batching", "smart_batch_short_sentences"}
 
 _AS_ASKED = {
     "enable_batching": False,
@@ -45,11 +45,11 @@ def speech_notes(sent: SpeechOptions, info: EngineInfo, *, judge: bool = False) 
     if not judge:
         notes += _idle(fields & belonging_to("judge"), sent, "speech validation is not installed")
     if not info.joins_sentences:
-        notes += _idle(fields & _GROUPING, sent, f"the {info.name} engine says every sentence on its own")
+        notes += _idle(fields & GROUPING, sent, f"the {info.name} engine says every sentence on its own")
     notes += _idle(fields & {"speed_factor_library"}, sent, "one library makes all speed changes")
-    for name in sorted(fields & set(_NEEDS)):
-        if getattr(sent, name) and not getattr(sent, _NEEDS[name]):
-            notes.append(f"{name} had no effect: {_NEEDS[name]} is off")
+    for name in sorted(fields & set(NEEDS)):
+        if getattr(sent, name) and not getattr(sent, NEEDS[name]):
+            notes.append(f"{name} had no effect: {NEEDS[name]} is off")
     if sent.webhook_url is not None:
         notes.append("webhook_url had no effect: it belongs to /api/v1/tts/async")
     return notes + _watermark(sent.disable_watermark, info)

@@ -60,6 +60,7 @@ class Speaking:
         self._samples = 0
         self.saying: PlannedPassage | None = None  # what has begun to sound and has no words yet
         self.words: list[TimedWord] = []
+        self.places: list[tuple[float, float]] = []  # of each passage, without the pause after it: seconds as spoken
         self.silent = False  # whether it has ended without a sound
 
     @property
@@ -90,6 +91,7 @@ class Speaking:
                         block = np.concatenate([block, resampler.finish()])
                         self._check_said(part, self._samples + len(block) - began)
                         self._note_words(part, fragment.words, began / SPEECH_RATE)
+                        self.places.append((began / SPEECH_RATE, (self._samples + len(block)) / SPEECH_RATE))
                         self.saying = None
                         block = np.concatenate([block, silence(samples_in(part.pause_s, SPEECH_RATE))])
                     self._samples += len(block)

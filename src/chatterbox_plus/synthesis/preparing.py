@@ -107,7 +107,9 @@ class Preparing:
         progress: Progress | None = None,
         commission: Commission | None = None,
         live: bool = False,
+        takes: Takes | None = None,
     ) -> SpeechJob:
+        """takes: others than the house's."""
         clock = Clock(commission.when if commission else None)
         self._limits.check(sent.text)
         cast = self._cast(sent, cancel, any_model, reference)
@@ -124,10 +126,14 @@ class Preparing:
             clock=clock,
             speed=speed,
             progress=progress,
-            takes=self.takes if commission or options.reuse_takes else None,
+            takes=takes or (self.takes if commission or options.reuse_takes else None),
             commission=commission,
             live=live,
         )
+
+    def listening(self, sent: SpeechOptions, cancel: Event, commission: Commission, takes: Takes) -> SpeechJob:
+        """What somebody else speaks, for who hears it: its passages come from there. Raises as `speak` does."""
+        return self._speech(sent, cancel, commission=commission, takes=takes)
 
     def _cast(self, sent: SpeechOptions, cancel: Event, any_model: bool = False, reference: Path | None = None) -> Cast:
         """Who speaks, and with what recording; a URL is fetched. reference: a recording to sound like instead."""
@@ -255,7 +261,7 @@ class Preparing:
             return None
         recording = speaker.recording
         reference = self.voices.reference(recording.path, speaker.name, cancel) if recording else None
-        return Turn(plan, start, host, reference)
+        return Turn(plan, start, host, reference, options)
 
     def say(
         self, passages: Sequence[Passage], host: EngineHost, reference: Reference | None, *, cancel: Event

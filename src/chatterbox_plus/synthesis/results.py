@@ -29,6 +29,7 @@ class SpeechResult(Result):
     uncut: MadeFile | None = None  # as it was before its silences were cut, if that was to be kept
     words: tuple[TimedWord, ...] = ()
     words_estimated: bool = False
+    places: tuple[tuple[float, float], ...] = ()  # of each passage: where it begins and ends, in seconds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -146,6 +146,18 @@ class SpeechJob:
 
         return tuple(replace(w, start_s=at(w.start_s), end_s=at(w.end_s)) for w in self._speaking.words)
 
+    @property
+    def places(self) -> tuple[tuple[float, float], ...]:
+        """When each passage of the text sounds in the finished audio, in seconds; complete as `words` is."""
+        found: dict[int, tuple[float, float]] = {}
+        for part, (start_s, end_s) in zip(self._plan.passages, self._speaking.places, strict=False):
+            begun = found.get(part.number, (start_s, end_s))[0]  # an edited one may have become several
+            found[part.number] = begun, end_s
+        return tuple(
+            (round(self._finish.map_time(start_s), 3), round(self._finish.map_time(end_s), 3))
+            for start_s, end_s in found.values()
+        )
+
     def blocks(self, reservation: Reservation | None) -> Iterator[Samples]:
         uncut = partial(self._keep_uncut, reservation) if reservation and self.destination.uncut else None
         return self._finish.run(self._speaking.blocks(), uncut)
@@ -204,6 +216,7 @@ class SpeechJob:
             passages=len(self._plan.passages),
             uncut=uncut,
             words=self.words if self._options.timestamps else (),
+            places=self.places,
             words_estimated=self._host.info.estimates_word_times,
         )
 

@@ -21,6 +21,7 @@ from chatterbox_plus.engines.host import EngineHost
 from chatterbox_plus.library.content import ContentStore
 
 _SCALE = 32768.0  # of 16-bit samples
+_HEAD_BYTES = 256 * 2**10  # of what is read to learn how long a take is: its words stand before its samples
 
 
 def take_key(info: EngineInfo, passage: Passage, reference: Reference | None) -> str:
@@ -80,7 +81,7 @@ class Takes:
         with closing_after(fresh):
             for passage, key in zip(passages, keys, strict=True):
                 if passage is not upcoming:
-                    kept = self._load(key)
+                    kept = self.load(key)
                     if kept is not None:
                         yield replace(kept, index=passage.index)
                         continue
@@ -91,7 +92,21 @@ class Takes:
                 self.store.write(key, pack(piece))
                 yield piece
 
-    def _load(self, key: str) -> Piece | None:
+    def seconds(self, key: str) -> float | None:
+        """How long a take that is here sounds; None for one that is not. Its samples are not read."""
+        found = self.store.beginning(key, _HEAD_BYTES)
+        if found is None or b"\n" not in found[0]:
+            return None
+        head = found[0].partition(b"\n")[0]
+        try:
+            told = json.loads(head)
+            samples: int = (found[1] - len(head) - 1) // np.dtype(told["type"]).itemsize
+            return samples / float(told["rate"])
+        except (ValueError, TypeError, KeyError, ZeroDivisionError):  # it is damaged: `read` will find out
+            return None
+
+    def load(self, key: str) -> Piece | None:
+        """The take, None if nothing whole is there."""
         data = self.store.read(key)
         return None if data is None else unpack(data)
 

@@ -1,0 +1,1 @@
+"""The words of programs that were written for other servers, said in ours."""
