@@ -6,7 +6,7 @@ ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
 
-.PHONY: serve test check fuzz chaos bench bench-engine parity clean
+.PHONY: serve test check fuzz chaos bench bench-engine parity screenshots clean
 
 serve: $(VENV)/.base
 	@exec $(BIN)/chatterbox-plus serve
@@ -42,6 +42,10 @@ parity: $(VENV)/.dev
 # ARGS=--full measures everything, for hours.
 bench-engine: $(VENV)/.dev
 	@$(BIN)/python -m bench.engine --vs-upstream --json $(ARGS)
+
+# Pictures of the page for the documentation.
+screenshots: $(VENV)/.dev
+	@$(BIN)/python -m tests.web.screenshots
 
 clean:
 	rm -rf $(VENV) .venv-parity build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,4 +1,7 @@
-"""What a browser without the internet makes of the pages: Debian's Chromium, driven from its command line."""
+"""What a browser without the internet makes of the documentation: Debian's Chromium, driven from its command line.
+
+The page itself: tests/web.
+"""
 
 import re
 import shutil
@@ -7,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import LiveServer, live_server
+from tests.live import LiveServer
 from tests.needs import missing
 
 FLAGS = [
@@ -38,20 +41,3 @@ def test_the_documentation_is_drawn_offline(server: LiveServer, tmp_path: Path, 
     text = re.sub(r"<(script|style).*?</\1>", "", rendered(server.url + page, tmp_path), flags=re.S)
     for path in ("/api/v1/tts", "/api/v1/vc", "/api/v1/concat", "/v1/audio/speech"):
         assert path in text.replace("&ZeroWidthSpace;", "").replace("\u200b", "")
-
-
-def test_the_page_lists_the_voices(server: LiveServer, tmp_path: Path) -> None:
-    text = rendered(server.url + "/", tmp_path)
-    for voice in ("speaker1.wav", "narrator.wav", "alloy"):
-        assert voice in text
-
-
-def test_the_page_asks_for_a_key_where_the_server_does(tmp_path: Path) -> None:
-    with live_server(tmp_path / "house", env={"CHATTERBOX_API_KEY_REQUIRED": "true"}) as guarded:
-        text = rendered(guarded.url + "/", tmp_path / "profile")
-    assert '<form id="access">' in text
-    assert re.search(r'<form id="speech" hidden(="")?>', text)
-
-
-def test_the_page_asks_nobody_else(server: LiveServer, tmp_path: Path) -> None:
-    assert re.search(r'<form id="access" hidden(="")?>', rendered(server.url + "/", tmp_path))

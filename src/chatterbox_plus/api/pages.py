@@ -1,12 +1,18 @@
 """What a browser gets: a page to hear speech on, and the two renderings of the API's description. No foreign hosts."""
 
+import json
+import re
+from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from chatterbox_plus.api.errors import Reply
 from chatterbox_plus.api.system import about
@@ -48,8 +54,7 @@ def addresses(ui: Ui) -> frozenset[str]:
 
 def mount(app: FastAPI, ui: Ui) -> None:
     """Serve the pages and everything they load."""
-    document = (_WEB / "index.html").read_text(encoding="utf-8").replace("Chatterbox Plus", escape(ui.title))
-    page = HTMLResponse(document, headers={"Vary": "Accept", "Content-Security-Policy": _STRICT})
+    page = HTMLResponse(_shell(ui.title), headers={"Vary": "Accept", "Content-Security-Policy": _STRICT})
 
     async def root(request: Request) -> Response:
         """The page for browsers, a short description for programs."""
@@ -65,7 +70,29 @@ def mount(app: FastAPI, ui: Ui) -> None:
         app.add_api_route("/" + ui.mount_path.strip("/"), elsewhere, methods=["GET"], include_in_schema=False)
     app.include_router(router)
     app.mount("/assets/docs", StaticFiles(directory=str(files("fastapi_offline") / "static")))
-    app.mount("/assets", StaticFiles(directory=_WEB))
+    app.mount("/assets", GZipMiddleware(_Assets(directory=_WEB), minimum_size=1000))
+
+
+class _Assets(StaticFiles):
+    """The page's parts. Browsers ask whether theirs are still the newest: after an upgrade no page is half old."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        answer = await super().get_response(path, scope)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+
+def _shell(title: str) -> str:
+    """The page before any script has run, with its words put in. Raises KeyError for words that do not exist."""
+    words: Mapping[str, Any] = json.loads((_WEB / "text" / "en.json").read_text(encoding="utf-8"))
+
+    def said(key: re.Match[str]) -> str:
+        if key[1] == "title":
+            return escape(title)
+        section, name = key[1].split(".")
+        return escape(words[section][name])
+
+    return re.sub(r"\{\{([\w.]+)\}\}", said, (_WEB / "index.html").read_text(encoding="utf-8"))
 
 
 @router.get("/docs")
