@@ -60,8 +60,8 @@ def hostile(outside: Path) -> Iterator[tuple[FakeStudio, LiveServer]]:
 
 
 def world(outside: Path) -> dict[str, str]:
-    """Everything that is not in a library, with what is in it."""
-    inside = [outside / "data" / name for name in STORES]
+    """Everything that is not in a library or its trash, with what is in it."""
+    inside = [outside / "data" / name for name in (*STORES, "trash")]
     return {
         path.relative_to(outside).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in outside.rglob("*")

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def spoken(server: LiveServer, text: str = TEXT, **options: Any) -> dict[str, An
 
 
 def made_key(server: LiveServer, name: str = "me", role: str = "admin") -> str:
-    """A key of a server that asks for them, made as its owner would."""
+    """A key of a server that asks for them, made as its owner would, once the server knows it: within a second."""
     command = [
         sys.executable,
         "-m",
@@ -138,7 +139,15 @@ def made_key(server: LiveServer, name: str = "me", role: str = "admin") -> str:
         "--data-dir",
         str(server.data),
     ]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    key = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    until = time.monotonic() + PATIENCE_MS / 1000
+    while (
+        requests.get(f"{server.url}/api/v1/tasks", headers={"Authorization": f"Bearer {key}"}, timeout=30).status_code
+        == 401
+    ):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return key
 
 
 def no_sideways(page: Page) -> bool:
@@ -161,7 +170,7 @@ def serious(page: Page) -> list[str]:
     ]
 
 
-def press_through(page: Page, wanted: str, most: int = 80) -> None:
+def press_through(page: Page, wanted: str, most: int = 400) -> None:
     """Tab until what `wanted` selects has the focus: what cannot be reached that way fails the test."""
     for _ in range(most):
         page.keyboard.press("Tab")

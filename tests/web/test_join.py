@@ -214,6 +214,7 @@ def test_what_is_being_joined_keeps_nobody_out(dark: bool, opened: Opened) -> No
     page.get_by_label("Crossfade, ms").blur()
     assert serious(page) == []
     page.get_by_role("button", name="From the library").first.click()
+    page.get_by_label("Search names and texts").fill("intro")
     page.get_by_role("dialog").get_by_role("button", name="Add intro", exact=True).wait_for()
     assert serious(page) == []
 

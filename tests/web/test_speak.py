@@ -43,10 +43,12 @@ def test_a_text_is_heard_and_the_sentence_that_sounds_is_marked(page: Page) -> N
     assert page.locator(".sentence").count() == SENTENCES
     assert page.locator(".sentence.sounding").count() == 1
     first = page.locator(".sentence.sounding").inner_text()
-    page.wait_for_function("first => document.querySelector('.sentence.sounding')?.textContent !== first", arg=first)
+    page.wait_for_function(
+        "first => ![undefined, first].includes(document.querySelector('.sentence.sounding')?.textContent)", arg=first
+    )
     page.keyboard.press("Escape")
     page.wait_for_function("() => !document.querySelector('.sentence.sounding')")
-    assert seconds(page) == 0
+    page.wait_for_function("() => Number(document.querySelector('.dock .track input').value) === 0")
 
 
 def test_sound_begins_before_all_of_it_is_made(page: Page) -> None:

@@ -70,6 +70,7 @@ def test_the_list_shows_what_is_asked_for(page: Page, server: LiveServer) -> Non
     expect(page.locator(f"[data-task={task}]")).to_be_visible()
     page.get_by_label("Kind").select_option("concat")
     expect(page.locator(f"[data-task={task}]")).to_have_count(0)
+    page.get_by_label("State").select_option("paused")
     expect(page.get_by_text("There is no task like that.")).to_be_visible()
     page.get_by_role("button", name="Show all").click()
     expect(page.locator(f"[data-task={task}]")).to_be_visible()

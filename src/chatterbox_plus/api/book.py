@@ -75,7 +75,7 @@ class BookRequest(BaseModel):
         default_factory=dict, description="Who reads which chapter: its number from 1, or its title → a voice."
     )
     skip: list[int] = Field(
-        default_factory=list, description="Chapters that are not read: their numbers from 1, as the preview has them."
+        [], description="Chapters that are not read: their numbers from 1, as the preview has them."
     )
     format: BookFormat = Field("m4b", description="m4b: one file with chapter marks. mp3: a file for each chapter.")
     subtitles: list[Subtitles] = Field(["srt", "vtt"], description="Subtitle files beside the audio.")

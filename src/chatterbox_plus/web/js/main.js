@@ -50,6 +50,7 @@ async function route(focus = true) {
   }
   document.querySelector("#elsewhere").toggleAttribute("aria-current", TABS.indexOf(tab) >= IN_THE_BAR);
   document.title = tab === TABS[0] ? main.dataset.title : `${t(`tabs.${tab}`)} · ${main.dataset.title}`;
+  if (focus) main.focus({ preventScroll: true }); // at once: what is typed while the tab loads is meant for it
   let known = mounted.get(tab);
   if (!known) {
     known = { root: h("section", { class: "tab", id: `tab-${tab}`, "aria-label": t(`tabs.${tab}`) }) };
@@ -70,7 +71,6 @@ async function route(focus = true) {
   if (place().tab !== tab) return; // gone on meanwhile
   show(known);
   known.shown?.(params);
-  if (focus) main.focus({ preventScroll: true });
 }
 
 function show(known) {

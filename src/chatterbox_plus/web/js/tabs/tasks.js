@@ -35,9 +35,10 @@ export async function mount(root, app) {
 
   /** One page of the list; the first one replaces what is there. */
   async function load(wanted = 1) {
-    const reply = await api.get(withQuery("/api/v1/tasks", { status: status.value, kind: kind.value, page: wanted, page_size: PAGE }), seen?.signal)
+    const asked = { status: status.value, kind: kind.value };
+    const reply = await api.get(withQuery("/api/v1/tasks", { ...asked, page: wanted, page_size: PAGE }), seen?.signal)
       .catch((error) => { tell(place, error); return null; });
-    if (!reply) return;
+    if (!reply || asked.status !== status.value || asked.kind !== kind.value) return; // others are wanted by now
     fill(place);
     page = wanted;
     if (wanted === 1) forget(new Set(reply.tasks.map((task) => task.task_id)));
